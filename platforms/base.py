@@ -1,0 +1,264 @@
+"""What an adapter is: facts as attributes, and conversations that yield requests."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, TypeVar
+
+from platforms.dimensions import AccountDimension, Dimension, Reason
+from platforms.errors import PlatformError, Scope, TokenExpired
+from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
+from platforms.payloads import count
+from platforms.rates import Limit
+
+T = TypeVar("T")
+Raw = dict[str, Any]
+Auth = Literal["", "bearer", "query", "refresh", "app", "none"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request of a conversation. `path` is joined to the platform's base URL unless it is absolute.
+
+    `auth`: `bearer` and `query` send the access token, `refresh` the refresh token as bearer, `app` the client's id
+    and secret as HTTP Basic, `none` nothing. Empty means the platform's own way. `group` names the endpoint group that
+    limits are counted by; `foreign` marks a host that came from a caller.
+    """
+
+    path: str
+    method: Literal["GET", "POST"] = "GET"
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    auth: Auth = ""
+    group: str = ""
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an adapter may know of the account it speaks for.
+
+    `memory` is what the adapter wants to remember of the account between conversations; what it changes is kept.
+    """
+
+    id: str
+    network_unique_id: str
+    username: str = ""
+    scopes: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One item's raw answer, with the reasons for nulls that the raw answer cannot show by itself."""
+
+    raw: Raw
+    unavailable: Mapping[str, Reason] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One published post of an account, as a listing shows it. `raw` is None where the listing carries no metrics."""
+
+    id: str
+    url: str = ""
+    published_at: datetime | None = None
+    raw: Raw | None = None
+
+
+Item = Raw | Reading | PlatformError
+Call = Generator[Request | tuple[Request, ...], Any, T]
+Path = str | tuple[str, ...]
+TOKEN_GROUP = "token"
+"""The endpoint group of token exchanges."""
+
+
+class Platform:
+    """One platform. An adapter states facts and yields requests; the client does everything else."""
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    base_url: ClassVar[str]
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Further hosts of the platform that a token may be sent to, beside those of `base_url` and `refresh`."""
+    auth: ClassVar[Auth] = "bearer"
+    scopes: ClassVar[tuple[str, ...]] = ()
+    """What an OAuth grant needs for everything measured here."""
+    extra: ClassVar[Mapping[str, tuple[str, ...] | None]] = {}
+    """Keys a caller may give when connecting: the values allowed, or None for any text. The first is the default."""
+
+    batch_size: ClassVar[int] = 1
+    shares_calls: ClassVar[bool] = False
+    """Whether one call may carry posts of different accounts."""
+    public_reads: ClassVar[bool] = False
+    """Whether posts and accounts are read without a token."""
+    has_posts: ClassVar[bool] = True
+    has_probe: ClassVar[bool] = True
+
+    refresh: ClassVar[Refresh | None] = None
+    gate_scope: ClassVar[Scope] = "account"
+    """Whom a rate limit concerns that does not say so."""
+    gates_by_group: ClassVar[bool] = True
+    """Whether a rate limit concerns the endpoint group that was called, and not all calls of its scope."""
+    limits: ClassVar[tuple[Limit, ...]] = ()
+    backoff: ClassVar[int] = 300
+    """Seconds to wait after a rate limit that names no time."""
+
+    fields: ClassVar[Mapping[Dimension, Path]] = {}
+    account_fields: ClassVar[Mapping[AccountDimension, Path]] = {}
+    error_codes: ClassVar[Mapping[str, type[PlatformError]]] = {}
+
+    # --- ids -----------------------------------------------------------------------------------------------------
+
+    def normalize_post_id(self, value: str, account: Account) -> str:
+        """The canonical form of a post id; ValueError with the expected form if it has none."""
+        raise NotImplementedError
+
+    def normalize_account_id(self, value: str) -> str:
+        """The canonical form of an account id; ValueError with the expected form if it has none."""
+        raise NotImplementedError
+
+    def check_extra(self, key: str, value: Any) -> str:
+        """A caller's `extra` value in canonical form; ValueError naming what is wrong."""
+        allowed = self.extra[key]
+        if not isinstance(value, str) or not value:
+            raise ValueError("must be a non-empty string")
+        if allowed is not None and value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return value
+
+    # --- conversations -------------------------------------------------------------------------------------------
+
+    def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
+        """Raw answers by post id. An id that is left out was missing from a successful answer."""
+        raise NotImplementedError
+
+    def fetch_account(self, account: Account) -> Call[Raw | Reading]:
+        """The account's own numbers."""
+        raise NotImplementedError
+
+    def probe(self, account: Account) -> Call[None]:
+        """The lightest call that proves the token and the account's identity; raises what is wrong."""
+        raise NotImplementedError
+
+    def refresh_for(self, account: Account) -> Refresh | None:
+        """How this account's tokens are renewed; None if they cannot be."""
+        return self.refresh
+
+    def refreshed_id(self, answer: Mapping[str, Any]) -> str | None:
+        """Whose tokens a refresh answered with, where the answer says so."""
+        return None
+
+    def renew(self, account: Account, credentials: Credentials, app: App) -> Call[TokenSet]:
+        """Exchange the account's tokens for new ones."""
+        facts = self.refresh_for(account)
+        if facts is None:
+            raise TokenExpired("The platform has no way to renew this token.")
+        if not (credentials.refresh_token if facts.sends == "refresh_token" else credentials.access_token):
+            raise TokenExpired("There is no token to renew.")
+        form = refresh_form(facts, credentials, app)
+        auth: Auth = "refresh" if facts.bearer else "app" if facts.client == "basic" and app.client_secret else "none"
+        payload = yield Request(
+            facts.url,
+            method=facts.method,
+            params=form if facts.method == "GET" else {},
+            form=form if facts.method == "POST" and not facts.bearer else None,
+            auth=auth,
+            group=TOKEN_GROUP,
+            foreign=facts.foreign,
+        )
+        tokens = parse_tokens(facts, payload)
+        answered = self.refreshed_id(tokens.answer)
+        if answered is not None:
+            same_account(account.network_unique_id, answered)
+        return tokens
+
+    # --- reading raw answers -------------------------------------------------------------------------------------
+
+    def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
+        """Our columns from one raw answer. Pure; what the answer lacks is absent."""
+        return {dimension: count(raw, path) for dimension, path in self.fields.items()}
+
+    def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
+        """Our account columns from one raw answer."""
+        return {dimension: count(raw, path) for dimension, path in self.account_fields.items()}
+
+    # --- errors and limits ---------------------------------------------------------------------------------------
+
+    def error_code(self, payload: Any) -> str:
+        """The platform's own code in an error answer, looked up in `error_codes`; empty if there is none."""
+        return ""
+
+    def error_detail(self, payload: Any) -> str:
+        """The platform's own words in an error answer."""
+        return ""
+
+    def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
+        """The failure that an answer tells of, where code and status alone do not decide; None to leave it to them."""
+        return None
+
+    def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
+        """Whose budget the headers say is spent, and until when; None if some is left, or they do not say."""
+        return None
+
+    def base_url_for(self, account: Account) -> str:
+        """The URL that relative paths are joined to."""
+        return self.base_url
+
+    def dimensions(self) -> frozenset[Dimension]:
+        """What this platform can report of a post."""
+        return frozenset(self.fields)
+
+    def account_dimensions(self) -> frozenset[AccountDimension]:
+        """What this platform can report of an account."""
+        return frozenset(self.account_fields)
+
+
+def objects(value: Any) -> list[Raw]:
+    """The objects of a list; TypeError if it is none, so that no odd answer passes for an empty one."""
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, not {type(value).__name__}")
+    return [item for item in value if isinstance(item, dict)]
+
+
+def listed(payload: Any, name: str) -> list[Raw]:
+    """The objects of a list that an answer may leave out when it is empty."""
+    return [] if payload.get(name) is None else objects(payload[name])
+
+
+def by_key(value: Any, name: str) -> dict[str, Raw]:
+    """The objects of a list by the text at `name`. For what an answer is better without than refused for."""
+    found = objects(value) if isinstance(value, list) else []
+    return {item[name]: item for item in found if isinstance(item.get(name), str)}
+
+
+def pick(raw: Any, names: Sequence[str]) -> Raw:
+    """The named keys of an object, those that it has; nothing of what is no object."""
+    return {name: raw[name] for name in names if name in raw} if isinstance(raw, dict) else {}
+
+
+def same_account(expected: str, answered: object) -> None:
+    """Raise if a probe's answer is about another account than the one connected."""
+    if not isinstance(answered, str | int) or isinstance(answered, bool) or not str(answered):
+        raise TypeError("expected an account id")
+    if str(answered) != expected:
+        raise TokenExpired(f"The token belongs to another account ({str(answered)[:64]}).")
+
+
+def instant(text: Any) -> datetime | None:
+    """The instant of an ISO 8601 text, in UTC if it names no offset; None if it is none."""
+    try:
+        told = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def epoch(text: str | None) -> datetime | None:
+    """The instant of a header in unix seconds; None if it is none."""
+    if not text or not text.isascii() or not text.isdecimal():
+        return None
+    return datetime.fromtimestamp(min(int(text[:20]), 2**33), UTC)

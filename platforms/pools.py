@@ -1,0 +1,39 @@
+"""Threads for talking to platforms: a pool for each, so that one that hangs takes no other's threads."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+CONVERSATIONS = 16
+REQUESTS = 16
+
+_pools: dict[str, ThreadPoolExecutor] = {}
+_lock = threading.Lock()
+
+
+def conversations_pool(platform: str) -> ThreadPoolExecutor:
+    """Where whole conversations run for live reads."""
+    return _pool(f"{platform}-conversations", CONVERSATIONS)
+
+
+def requests_pool(platform: str) -> ThreadPoolExecutor:
+    """Where a conversation's side-by-side requests run: never in the pool of the conversation that waits for them."""
+    return _pool(f"{platform}-requests", REQUESTS)
+
+
+def _pool(name: str, size: int) -> ThreadPoolExecutor:
+    with _lock:
+        if name not in _pools:
+            _pools[name] = ThreadPoolExecutor(size, thread_name_prefix=name)
+        return _pools[name]
+
+
+def _after_fork() -> None:
+    """A child process has none of its parent's threads."""
+    global _lock
+    _lock = threading.Lock()
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
