@@ -1,0 +1,145 @@
+"""Bluesky, AT Protocol XRPC."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from platforms.base import Account, Call, Item, Platform, Raw, Reading, Request, epoch, objects, pick, same_account
+from platforms.dimensions import AccountDimension, Dimension
+from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
+from platforms.hosts import check_public_origin
+from platforms.oauth import Refresh
+from platforms.rates import Limit
+
+APPVIEW = "https://public.api.bsky.app/xrpc/"
+UNKNOWN_ACCOUNT = ("Profile not found", "Could not find user info for account")
+COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
+# https://atproto.com/specs/did, /specs/record-key
+DID = r"did:[a-z]+:[A-Za-z0-9._:%-]{0,2000}[A-Za-z0-9._-]"
+RKEY = r"(?!\.{1,2}/?(?:[?#]|$))[A-Za-z0-9._:~-]{1,512}"
+POST = re.compile(
+    rf"at://([^/\s?#]+)/app\.bsky\.feed\.post/({RKEY})"
+    rf"|https?://(?:www\.)?bsky\.app/profile/([^/\s?#]+)/post/({RKEY})/?(?:[?#].*)?"
+)
+
+
+class Bluesky(Platform):
+    key = "bluesky"
+    label = "Bluesky"
+    base_url = "https://bsky.social/xrpc/"
+    extra = {"pds_host": None}
+    batch_size = 25
+    shares_calls = True
+    public_reads = True
+    gate_scope = "host"
+    gates_by_group = False
+
+    # https://docs.bsky.app/docs/api/com-atproto-server-refresh-session
+    refresh = Refresh(
+        "com.atproto.server.refreshSession",
+        bearer=True,
+        rotates=True,
+        grace=True,
+        access_field="accessJwt",
+        refresh_field="refreshJwt",
+        refused={"ExpiredToken": "", "InvalidToken": ""},
+        revoked={"AccountTakedown": "", "AccountNotFound": "", "InvalidRequest": "Could not find user info"},
+        foreign=True,
+    )
+    # https://docs.bsky.app/docs/advanced-guides/rate-limits
+    limits = (Limit(3000, 300, scope="host", group="pds"), Limit(3000, 300, scope="host", group="token"))
+    fields = {
+        Dimension.LIKES: "likeCount",
+        Dimension.COMMENTS: "replyCount",
+        Dimension.SHARES: "repostCount",
+        Dimension.SAVES: "bookmarkCount",
+    }
+    account_fields = {
+        AccountDimension.FOLLOWERS: "followersCount",
+        AccountDimension.FOLLOWING: "followsCount",
+        AccountDimension.POSTS_COUNT: "postsCount",
+    }
+    error_codes = {
+        "ExpiredToken": TokenExpired,  # HTTP 400
+        "InvalidToken": TokenExpired,
+        "AuthMissing": TokenExpired,
+        "AuthenticationRequired": TokenExpired,
+        "AuthFactorTokenRequired": TokenExpired,
+        "AccountTakedown": AccountNotFound,
+        "AccountDeactivated": AccountNotFound,
+        "AccountNotFound": AccountNotFound,
+        "BlockedActor": Rejected,
+        "BlockedByActor": Rejected,
+        "InvalidRequest": Rejected,
+        "MethodNotImplemented": Rejected,
+        "XRPCNotSupported": Rejected,
+        "RateLimitExceeded": RateLimited,
+        "NotEnoughResources": Unavailable,
+        "UpstreamFailure": Unavailable,
+        "UpstreamTimeout": Unavailable,
+    }
+
+    def normalize_post_id(self, value: str, account: Account) -> str:
+        found = POST.fullmatch(value)
+        who, rkey = (found[1] or found[3], found[2] or found[4]) if found else ("", "")
+        if who and not re.fullmatch(DID, who):
+            own = not account.username or who.lower() == account.username.lower().removeprefix("@")
+            who = account.network_unique_id if own else ""
+        if not who:
+            raise ValueError("expected at://<did>/app.bsky.feed.post/<rkey>, or the bsky.app URL of the account's post")
+        return f"at://{who}/app.bsky.feed.post/{rkey}"
+
+    def normalize_account_id(self, value: str) -> str:
+        if not re.fullmatch(DID, value):
+            raise ValueError("expected the account's DID, such as did:plc:abcdefghijklmnopqrstuvwx")
+        return value
+
+    def check_extra(self, key: str, value: Any) -> str:
+        return check_public_origin(super().check_extra(key, value))
+
+    def base_url_for(self, account: Account) -> str:
+        return f"{account.extra['pds_host']}/xrpc/" if account.extra.get("pds_host") else self.base_url
+
+    def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
+        answer = yield Request(
+            APPVIEW + "app.bsky.feed.getPosts", params={"uris": list(ids)}, auth="none", group="getPosts"
+        )
+        found: dict[str, Item] = {}
+        for post in objects(answer["posts"]):
+            raw = pick(post, ("uri", "cid", "indexedAt", *COUNTS))
+            raw["author"] = pick(post.get("author"), ("did",))
+            raw["record"] = pick(post.get("record"), ("$type", "createdAt"))
+            if post["uri"] in ids:
+                found[post["uri"]] = raw
+        return found
+
+    def fetch_account(self, account: Account) -> Call[Raw | Reading]:
+        params = {"actor": account.network_unique_id}
+        profile = yield Request(APPVIEW + "app.bsky.actor.getProfile", params=params, auth="none", group="getProfile")
+        same_account(account.network_unique_id, profile["did"])
+        return pick(profile, ("did", "followersCount", "followsCount", "postsCount", "createdAt", "indexedAt"))
+
+    def probe(self, account: Account) -> Call[None]:
+        session = yield Request("com.atproto.server.getSession", group="pds", foreign=True)
+        same_account(account.network_unique_id, session["did"])
+        if session.get("active") is False:
+            raise AccountNotFound(f"The account is {session.get('status') or 'not active'}.")
+
+    def refreshed_id(self, answer: Mapping[str, Any]) -> str | None:
+        return answer.get("did")
+
+    def error_code(self, payload: Any) -> str:
+        return str(payload.get("error") or "") if isinstance(payload, dict) else ""
+
+    def error_detail(self, payload: Any) -> str:
+        return str(payload.get("message") or payload.get("error") or "") if isinstance(payload, dict) else ""
+
+    def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
+        if status >= 400 and self.error_detail(payload).startswith(UNKNOWN_ACCOUNT):
+            return AccountNotFound("Bluesky does not know this account.")
+        return None
+
+    def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
+        reset = epoch(headers.get("ratelimit-reset"))
+        return ("host", reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None

@@ -1,0 +1,130 @@
+"""Instagram, by Instagram Login or Facebook Login."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+from platforms.base import Account, Call, Item, Raw, Reading, Request, pick, same_account
+from platforms.dimensions import AccountDimension, Dimension, Reason
+from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
+from platforms.graph import GraphPlatform, MetricRefused, insight_values, insights_by_name
+from platforms.instagram_media import FIELDS, media_metrics, read_media
+from platforms.oauth import Refresh
+from platforms.payloads import count, to_count
+
+DAY = {"period": "day", "metric_type": "total_value"}
+
+
+class Instagram(GraphPlatform):
+    key = "instagram"
+    label = "Instagram"
+    base_url = "https://graph.facebook.com/"
+    hosts = ("graph.instagram.com",)
+    scopes = ("instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list")
+    extra = {"login": ("facebook", "instagram")}
+    batch_size = 1000  # one walk through the listing serves them all
+
+    # https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token
+    refresh = Refresh(
+        "https://graph.instagram.com/refresh_access_token",
+        method="GET",
+        grant_type="ig_refresh_token",
+        sends="access_token",
+        client="none",
+        revives=False,
+        early=timedelta(days=7),
+        min_age=timedelta(hours=24),
+    )
+    facebook_refresh = Refresh(
+        "oauth/access_token",
+        method="GET",
+        grant_type="fb_exchange_token",
+        sends="access_token",
+        param="fb_exchange_token",
+        revives=False,
+        early=timedelta(days=7),
+        min_age=timedelta(hours=24),
+    )
+    fields = FIELDS
+    account_fields = {
+        AccountDimension.FOLLOWERS: ("node", "followers_count"),
+        AccountDimension.FOLLOWING: ("node", "follows_count"),
+        AccountDimension.POSTS_COUNT: ("node", "media_count"),
+        AccountDimension.IMPRESSIONS: "views",
+        AccountDimension.REACH: "reach",
+        AccountDimension.PROFILE_VIEWS: "profile_views",
+    }
+
+    def normalize_post_id(self, value: str, account: Account) -> str:
+        if not re.fullmatch(r"[0-9]{5,25}", value):
+            raise ValueError(
+                "expected the numeric media id, such as 17900000000000001 (a permalink's shortcode is not one)"
+            )
+        return value
+
+    def normalize_account_id(self, value: str) -> str:
+        if not re.fullmatch(r"[0-9]{5,25}", value):
+            raise ValueError("expected the numeric professional account id, such as 17841400000000001")
+        return value
+
+    def base_url_for(self, account: Account) -> str:
+        host = "graph.instagram.com" if self._by_instagram(account) else "graph.facebook.com"
+        return f"https://{host}/{account.settings.get('api_version', 'v26.0')}/"
+
+    def refresh_for(self, account: Account) -> Refresh | None:
+        return self.refresh if self._by_instagram(account) else self.facebook_refresh
+
+    @staticmethod
+    def _by_instagram(account: Account) -> bool:
+        return account.extra.get("login") == "instagram"
+
+    def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
+        return (yield from read_media(ids, account, self._node(account, "")))
+
+    def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
+        return media_metrics(raw)
+
+    def fetch_account(self, account: Account) -> Call[Raw | Reading]:
+        node, totals, visits = yield (
+            self._node(account, "followers_count,follows_count,media_count"),
+            self._totals(account, ("reach", "views")),
+            self._totals(account, ("profile_views",)),
+        )
+        if isinstance(node, PlatformError):
+            raise AccountNotFound(node.detail) if isinstance(node, Gone) else node
+        self._check(node, account)
+        if isinstance(totals, MetricRefused) and len(left := totals.left(("reach", "views"))) == 1:
+            (totals,) = yield (self._totals(account, left),)
+        raw: Raw = {"node": pick(node, ("id", "user_id", "followers_count", "follows_count", "media_count"))}
+        answers = [answer for answer in (totals, visits) if not isinstance(answer, PlatformError)]
+        raw["insights"] = {"data": [entry for answer in answers for entry in insight_values(answer)["data"]]}
+        names = (AccountDimension.IMPRESSIONS, AccountDimension.REACH, AccountDimension.PROFILE_VIEWS)
+        return Reading(raw, dict.fromkeys(names, Reason.SCOPE_MISSING) if isinstance(totals, ScopeMissing) else {})
+
+    def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
+        insights = insights_by_name(raw.get("insights"))
+        return {
+            dimension: count(raw, path) if isinstance(path, tuple) else to_count(insights.get(path), path)
+            for dimension, path in self.account_fields.items()
+        }
+
+    def probe(self, account: Account) -> Call[None]:
+        try:
+            node = yield self._node(account, "")
+        except Gone as error:
+            raise AccountNotFound(error.detail) from error
+        self._check(node, account)
+
+    def _node(self, account: Account, fields: str) -> Request:
+        by_instagram = self._by_instagram(account)
+        name = "user_id" if by_instagram else "id"
+        path = "me" if by_instagram else account.network_unique_id
+        return Request(path, params={"fields": ",".join(filter(None, (name, fields)))}, group="me")
+
+    @staticmethod
+    def _totals(account: Account, metrics: Sequence[str]) -> Request:
+        path = f"{account.network_unique_id}/insights"
+        return Request(path, params={"metric": ",".join(metrics), **DAY}, group="insights")
+
+    def _check(self, node: Raw, account: Account) -> None:
+        same_account(account.network_unique_id, node["user_id"] if self._by_instagram(account) else node["id"])
