@@ -1,0 +1,35 @@
+"""The sandbox's platforms, and ids and tokens for whoever fills a database with its accounts."""
+
+from typing import Any
+
+from platforms.sandbox.bluesky import Bluesky
+from platforms.sandbox.instagram import Instagram
+from platforms.sandbox.wire import SandboxRequest, Wire
+from platforms.sandbox.world import LISTED_DAYS, post_times
+from platforms.sandbox.x import X
+
+# Where platforms share a host, the first whose `serves` says yes answers.
+PLATFORMS: dict[str, Wire] = {wire.key: wire for wire in (X(), Instagram(), Bluesky())}
+
+
+def wire_for(request: SandboxRequest) -> Wire | None:
+    """The platform that a request is for."""
+    return next((wire for wire in PLATFORMS.values() if wire.serves(request)), None)
+
+
+def post_ids(platform: str, account_id: str, count: int, *, now: float, span_days: float = LISTED_DAYS) -> list[str]:
+    """The ids of an account's `count` newest posts when it posts evenly over `span_days`, newest first.
+
+    60 over 90 days are the posts that every account lists without being told otherwise.
+    """
+    times = post_times(account_id, posts=count, span_days=span_days, now=now)
+    return [PLATFORMS[platform].post_id(account_id, at) for at in times]
+
+
+def tokens(platform: str, account_id: str, now: float, lifetime: float | None = None, **extra: Any) -> dict[str, Any]:
+    """A new grant: `access_token`, `refresh_token` and `expires_at` in unix seconds, each None where there is none.
+
+    `lifetime` in seconds, the platform's own if None, may be negative. `extra`: `login` (`instagram` or `facebook`) for
+    Instagram, `app_only` for X.
+    """
+    return PLATFORMS[platform].tokens(account_id, now, lifetime, **extra)
