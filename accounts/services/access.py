@@ -1,0 +1,84 @@
+"""Speaking to a platform for an account: the only place where a platform client is made."""
+
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from limits.storage import Storage, storage_from_string
+
+from accounts.models import Mode, SocialAccount, SocialNetwork
+from accounts.services import crypto
+from accounts.services.gates import DatabaseGates
+from platforms import client, registry
+from platforms.base import Account, Platform
+from platforms.hosts import HostMap
+from platforms.oauth import App, Credentials
+from platforms.rates import Meter
+
+
+@lru_cache
+def limits_storage(url: str) -> Storage:
+    """Where calls are counted: one storage for each address and process."""
+    return storage_from_string(url, wrap_exceptions=True)
+
+
+@lru_cache
+def _meter(url: str, share: float, reserved: float) -> Meter:
+    return Meter(limits_storage(url), share=share, reserved=reserved)
+
+
+def platform_settings(mode: str) -> client.Settings:
+    """How platforms are called in a mode: test accounts reach the sandbox, live ones the real hosts."""
+    sandbox = settings.SANDBOX_URL if mode == Mode.TEST else ""
+    return client.Settings(
+        hosts=HostMap(settings.PLATFORM_HOST_MAP, sandbox),
+        meter=_meter(settings.LIMITS_STORAGE_URL, settings.PROCESS_SHARE_OF_LIMITS, settings.LIVE_SHARE_OF_LIMITS),
+    )
+
+
+def adapter_settings(platform: str) -> dict[str, Any]:
+    """The settings that an adapter may read."""
+    known: dict[str, dict[str, Any]] = settings.PLATFORM_SETTINGS
+    return known.get(platform, {})
+
+
+def platform_of(account: SocialAccount) -> Platform:
+    """The adapter of an account."""
+    return registry.get(account.platform)
+
+
+def as_platform_account(account: SocialAccount) -> Account:
+    """What an adapter may know of an account."""
+    return Account(
+        id=str(account.id),
+        network_unique_id=account.network_unique_id,
+        username=account.username,
+        scopes=tuple(account.scopes),
+        extra=account.extra,
+        memory=dict(account.memory),
+        settings=adapter_settings(account.platform),
+    )
+
+
+def credentials_of(account: SocialAccount) -> Credentials:
+    """The account's tokens in the clear."""
+    return Credentials(
+        access_token=crypto.decrypt(account.access_token),
+        refresh_token=crypto.decrypt(account.refresh_token),
+        expires_at=account.token_expires_at,
+    )
+
+
+def app_of(account: SocialAccount) -> App:
+    """The OAuth app that the account was connected with: the organization's own, or what the caller named."""
+    network = SocialNetwork.objects.filter(
+        organization_id=account.organization_id, mode=account.mode, platform=account.platform, is_enabled=True
+    ).first()
+    if network is None:
+        return App(id=f"{account.mode}-default", client_id=str(account.extra.get("client_id", "")))
+    return App(id=str(network.id), client_id=network.client_id, client_secret=crypto.decrypt(network.client_secret))
+
+
+def gates_of(account: SocialAccount) -> DatabaseGates:
+    """The gates that calls for an account pass; test accounts have their own."""
+    return DatabaseGates(account.platform)

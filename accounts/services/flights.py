@@ -1,0 +1,246 @@
+"""Sharing: requests for the same thing at the same time share one platform call, its result and its failure.
+
+Within a process by futures, across processes by a row (PostgreSQL; SQLite serves one web process).
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from accounts.models import Flight
+from platforms.client import CONVERSATION_SECONDS
+from platforms.errors import PlatformError
+
+LASTS = timedelta(seconds=CONVERSATION_SECONDS + 30)
+POLL_SECONDS = 0.05
+KEPT_SECONDS = 10.0
+TIMEOUT_CODE = "deadline_exceeded"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed pull, as callers are told of it."""
+
+    code: str
+    detail: str
+    retryable: bool
+    retry_at: datetime | None = None
+
+    @classmethod
+    def of(cls, error: PlatformError) -> "Failure":
+        return cls(error.code, error.detail, error.retryable, error.retry_at)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds from now, where an instant is known."""
+        if self.retry_at is None:
+            return None
+        return max(0, int((self.retry_at - timezone.now()).total_seconds()))
+
+
+Landing = Failure | None
+"""How a call ended: None is success."""
+Work = Callable[[list[str]], dict[str, Landing]]
+
+
+def late() -> Failure:
+    return Failure(TIMEOUT_CODE, "The platform did not answer before the deadline.", True)
+
+
+class _Desk:
+    """The calls of this process that are under way or have just ended, by key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, tuple[Future[Landing], float | None]] = {}
+
+    def join(self, keys: Sequence[str], since: float) -> tuple[dict[str, Future[Landing]], dict[str, Future[Landing]]]:
+        """(new, shared) futures by key. A call that ended after `since` began at the same time as the asker."""
+        new: dict[str, Future[Landing]] = {}
+        shared: dict[str, Future[Landing]] = {}
+        with self._lock:
+            self._forget()
+            for key in keys:
+                known = self._flights.get(key)
+                if known is not None and (known[1] is None or known[1] >= since):
+                    shared[key] = known[0]
+                else:
+                    new[key] = Future()
+                    self._flights[key] = (new[key], None)
+        return new, shared
+
+    def land(self, key: str, future: "Future[Landing]", landing: Landing) -> None:
+        with self._lock:
+            if self._flights.get(key, (None,))[0] is future:
+                self._flights[key] = (future, time.monotonic())
+        if not future.done():
+            future.set_result(landing)
+
+    def _forget(self) -> None:
+        if len(self._flights) > 1000:
+            old = time.monotonic() - KEPT_SECONDS
+            self._flights = {k: f for k, f in self._flights.items() if f[1] is None or f[1] > old}
+
+
+_desk = _Desk()
+
+
+def share(
+    groups: dict[tuple[str, ...], Work],
+    pool_of: Callable[[tuple[str, ...]], ThreadPoolExecutor],
+    *,
+    since: float,
+    deadline: float,
+) -> dict[str, Landing]:
+    """Run each group's work, or wait for whoever is at it; what is not there by `deadline` is late.
+
+    `since` and `deadline` are instants of `time.monotonic()`: when the asker's request began, and when it must end.
+    """
+    waiting: dict[str, Future[Landing]] = {}
+    for keys, work in groups.items():
+        new, shared = _desk.join(keys, since)
+        waiting |= shared | new
+        if new:
+            _start(new, work, pool_of(keys), since)
+    landings: dict[str, Landing] = {}
+    for key, future in waiting.items():
+        try:
+            landings[key] = future.result(timeout=max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            landings[key] = late()
+    return landings
+
+
+def _start(new: dict[str, "Future[Landing]"], work: Work, pool: ThreadPoolExecutor, since: float) -> None:
+    holder = uuid.uuid4()
+    owned = _take_off(list(new), holder, since)
+    for key in new.keys() - owned:
+        _watcher.watch(key, new[key], since)
+    if owned:
+        pool.submit(_fly, {key: new[key] for key in owned}, work, holder)
+
+
+def _fly(futures: dict[str, "Future[Landing]"], work: Work, holder: uuid.UUID) -> None:
+    """In the pool: do the work, tell everybody. The thread's database connection is given back."""
+    landings: dict[str, Landing] = {}
+    failed: Landing = Failure("platform_error", "The call could not be made.", True)
+    try:
+        landings = work(list(futures))
+    finally:
+        for key, future in futures.items():
+            landing = landings.get(key, failed) if landings else failed
+            try:
+                _touch_down(key, holder, landing)
+            finally:
+                _desk.land(key, future, landing)
+        connection.close()
+
+
+# --- across processes ------------------------------------------------------------
+
+
+def _is_shared() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _take_off(keys: list[str], holder: uuid.UUID, since: float) -> set[str]:
+    """Which of `keys` nobody else is at. Ended flights count as under way if they ended after `since`."""
+    if not _is_shared():
+        return set(keys)
+    table = Flight._meta.db_table
+    rows = ",".join(["(%s, %s, clock_timestamp() + %s, NULL, NULL)"] * len(keys))
+    values: list[Any] = []
+    for key in sorted(keys):
+        values += [key, holder, LASTS]
+    ago = timedelta(seconds=max(0.0, time.monotonic() - since))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (key, holder, in_flight_until, finished_at, outcome) VALUES {rows} "
+            "ON CONFLICT (key) DO UPDATE SET holder = EXCLUDED.holder, in_flight_until = EXCLUDED.in_flight_until, "
+            "finished_at = NULL, outcome = NULL "
+            f"WHERE {table}.finished_at < clock_timestamp() - %s "
+            f"OR ({table}.finished_at IS NULL AND {table}.in_flight_until < clock_timestamp()) RETURNING key",
+            [*values, ago],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _touch_down(key: str, holder: uuid.UUID, landing: Landing) -> None:
+    if _is_shared():
+        outcome = {} if landing is None else asdict(landing)
+        if outcome.get("retry_at"):
+            outcome["retry_at"] = outcome["retry_at"].isoformat()
+        Flight.objects.filter(key=key, holder=holder).update(finished_at=Now(), outcome=outcome)
+
+
+class _Watcher:
+    """Waits for flights of other processes: one thread and one query a round for all of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._watched: dict[str, Future[Landing]] = {}
+        self._thread: threading.Thread | None = None
+
+    def watch(self, key: str, future: "Future[Landing]", since: float) -> None:
+        with self._lock:
+            self._watched[key] = future
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="flights", daemon=True)
+                self._thread.start()
+            self._lock.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._watched:
+                    connection.close()
+                    self._lock.wait()
+                keys = list(self._watched)
+            try:
+                landed = _landed(keys)
+            except Exception:  # the database is away: whoever waits has a deadline
+                connection.close()
+                landed = {}
+            with self._lock:
+                futures = [(key, self._watched.pop(key), landing) for key, landing in landed.items()]
+            for key, future, landing in futures:
+                _desk.land(key, future, landing)
+            time.sleep(POLL_SECONDS)
+
+
+def _landed(keys: list[str]) -> dict[str, Landing]:
+    """Flights that have ended, or whose process has died."""
+    rows = {
+        row["key"]: row
+        for row in Flight.objects.filter(key__in=keys)
+        .annotate(now=Now())
+        .values("key", "finished_at", "in_flight_until", "outcome", "now")
+    }
+    landed: dict[str, Landing] = {}
+    for key in keys:
+        row = rows.get(key)
+        if row is None or (row["finished_at"] is None and row["in_flight_until"] < row["now"]):
+            landed[key] = Failure("platform_unavailable", "The call was cut off.", True)
+        elif row["finished_at"] is not None:
+            outcome = row["outcome"]
+            retry_at = parse_datetime(outcome["retry_at"]) if outcome.get("retry_at") else None
+            landed[key] = Failure(**(outcome | {"retry_at": retry_at})) if outcome else None
+    return landed
+
+
+_watcher = _Watcher()
+
+
+def forget_landed() -> int:
+    """Remove rows of flights that ended long ago."""
+    return Flight.objects.filter(in_flight_until__lt=timezone.now() - timedelta(days=1)).delete()[0]

@@ -1,0 +1,50 @@
+"""Moving stored secrets to the newest encryption key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import models, transaction
+
+from accounts.models import SocialAccount, SocialNetwork
+from accounts.services import crypto
+
+SECRETS: Sequence[tuple[type[models.Model], Sequence[str]]] = (
+    (SocialAccount, ("access_token", "refresh_token")),
+    (SocialNetwork, ("client_secret",)),
+)
+CHUNK = 500
+
+
+@dataclass
+class Rotation:
+    rotated: int = 0
+    failed: int = 0
+
+
+def rotate_all() -> Rotation:
+    """Re-encrypt every secret, row by row under a lock, so that a refresh in the meantime is never overwritten."""
+    done = Rotation()
+    for model, fields in SECRETS:
+        ids = model._default_manager.values_list("pk", flat=True).order_by("pk")
+        for pk in ids.iterator(CHUNK):
+            _rotate_row(model, pk, fields, done)
+    return done
+
+
+def _rotate_row(model: type[models.Model], pk: object, fields: Sequence[str], done: Rotation) -> None:
+    with transaction.atomic():
+        row = model._default_manager.select_for_update().only("pk", *fields).filter(pk=pk).first()
+        if row is None:
+            return
+        changed: list[str] = []
+        for field in fields:
+            secret = getattr(row, field)
+            try:
+                if secret:
+                    setattr(row, field, crypto.rotate(secret))
+                    changed.append(field)
+            except crypto.Undecryptable:
+                done.failed += 1
+        if changed:
+            row.save(update_fields=changed)
+            done.rotated += len(changed)
