@@ -1,0 +1,16 @@
+"""Posts, where they went, and what was measured when."""
+
+from analytics.models.heartbeat import Heartbeat
+from analytics.models.post import Post, PostStatus
+from analytics.models.snapshot import AccountMetrics, PostAnalytics
+from analytics.models.target import Target, TargetStatus
+
+__all__ = [
+    "AccountMetrics",
+    "Heartbeat",
+    "Post",
+    "PostAnalytics",
+    "PostStatus",
+    "Target",
+    "TargetStatus",
+]

@@ -1,0 +1,86 @@
+"""Ranges and intervals of series, as query parameters."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from analytics.selectors import INTERVALS
+from postfuze.api import times
+from postfuze.api.pagination import KeysetPagination
+from postfuze.api.problems import Problem, invalid
+from postfuze.api.viewsets import UUID as UUID_FORM
+
+_TIME = {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+PARAMETERS = [
+    OpenApiParameter("since", _TIME, description="Inclusive."),
+    OpenApiParameter("until", _TIME, description="Exclusive."),
+    OpenApiParameter("interval", str, enum=INTERVALS, description="Keep the last snapshot of each UTC bucket."),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 5000, "default": 500}),
+    OpenApiParameter("cursor", str),
+]
+
+
+class AccountSeriesPagination(KeysetPagination):
+    order = ("captured_at", "id")
+    default_limit = 500
+    max_limit = 5000
+
+
+class PostSeriesPagination(AccountSeriesPagination):
+    order = ("captured_at", "target_id", "id")
+
+
+@dataclass(frozen=True)
+class Range:
+    """`[since, until)`; an open end is None."""
+
+    since: datetime | None
+    until: datetime | None
+    interval: str | None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.since is not None or self.until is not None
+
+
+def parse(request: Request) -> Range:
+    """The range that a request asks for; 400 `invalid_range` if it is none."""
+    since, until = _instant(request, "since"), _instant(request, "until")
+    if since is not None and until is not None and since > until:
+        message = "since must not be after until."
+        raise Problem("invalid_range", message, errors=[{"field": "since", "message": message}])
+    interval = request.query_params.get("interval")
+    if interval is not None and interval not in INTERVALS:
+        raise invalid("interval", f"Expected one of {', '.join(INTERVALS)}.")
+    return Range(since, until, interval)
+
+
+def _instant(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return times.parse(text)
+    except ValueError as error:
+        raise Problem("invalid_range", f"{name}: {error}", errors=[{"field": name, "message": str(error)}]) from error
+
+
+def uuid_parameter(request: Request, name: str) -> UUID | None:
+    """An id in a filter; a 400 that names it if it is none."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not UUID_FORM.fullmatch(text):
+        raise invalid(name, "Expected a UUID.")
+    return UUID(text)
+
+
+def includes_raw(request: Request) -> bool:
+    """Whether raw payloads are asked for."""
+    text = request.query_params.get("include")
+    if text is not None and text != "raw":
+        raise invalid("include", "Expected raw.")
+    return text == "raw"

@@ -1,0 +1,245 @@
+"""How posts look in the API, and what answers about them hold."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from accounts.models import SocialAccount
+from accounts.services import access
+from analytics.models import Post, Target, TargetStatus
+from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS
+from platforms import registry
+from postfuze.api.serializers import StrictSerializer
+from postfuze.api.times import TimeField
+
+
+class WebAddressField(serializers.CharField):
+    """An http(s) URL; what is not set is null in answers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=2000, required=False, allow_null=True, allow_blank=True, **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation(data)
+        return "" if value is None else value
+
+    def to_internal_value(self, data: Any) -> str:
+        value: str = super().to_internal_value(data)
+        try:
+            parts = urlsplit(value)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            fits = False
+        if value and not fits:
+            raise serializers.ValidationError("Expected an http or https URL.")
+        return value
+
+    def to_representation(self, value: Any) -> str | None:
+        return str(value) or None
+
+
+class TargetSerializer(serializers.ModelSerializer[Target]):
+    account_id = serializers.UUIDField()
+    platform_post_url = WebAddressField()
+    published_at = TimeField(allow_null=True)
+
+    class Meta:
+        model = Target
+        fields = ("id", "account_id", "platform", "status", "platform_post_id", "platform_post_url", "published_at")
+        read_only_fields = fields
+
+
+class PostSerializer(serializers.ModelSerializer[Post]):
+    scheduled_at = TimeField(allow_null=True)
+    published_at = TimeField(allow_null=True)
+    created_at = TimeField()
+    updated_at = TimeField()
+    targets = TargetSerializer(many=True)
+
+    class Meta:
+        model = Post
+        fields = (
+            "id",
+            "content",
+            "external_ref",
+            "status",
+            "is_draft",
+            "scheduled_at",
+            "published_at",
+            "targets",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class ReferenceField(serializers.CharField):
+    """A caller's own name for a post."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=255, required=False, allow_null=True, trim_whitespace=False, **kwargs)
+
+
+class TargetCreate(StrictSerializer):
+    account_id = serializers.UUIDField()
+    platform_post_id = serializers.CharField(max_length=1000, required=False, allow_null=True)
+    platform_post_url = WebAddressField()
+    published_at = TimeField(required=False, allow_null=True)
+
+
+class PostCreate(StrictSerializer):
+    content = serializers.CharField(
+        max_length=100_000, required=False, allow_null=True, allow_blank=True, trim_whitespace=False
+    )
+    external_ref = ReferenceField()
+    scheduled_at = TimeField(required=False, allow_null=True)
+    is_draft = serializers.BooleanField(required=False)
+    published_at = TimeField(required=False, allow_null=True)
+    targets = TargetCreate(many=True, allow_empty=False, max_length=50)
+
+    def validate_content(self, value: str | None) -> str:
+        return value or ""
+
+    def validate_targets(self, targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        seen: set[Any] = set()
+        errors: list[dict[str, Any]] = [{} for _ in targets]
+        for index, target in enumerate(targets):
+            if target["account_id"] in seen:
+                errors[index] = {"account_id": "A post has one target for each account."}
+            seen.add(target["account_id"])
+        if any(errors):
+            raise serializers.ValidationError(errors)
+        return targets
+
+
+class PostPatch(StrictSerializer):
+    content = serializers.CharField(
+        max_length=100_000, required=False, allow_null=True, allow_blank=True, trim_whitespace=False
+    )
+    external_ref = ReferenceField()
+    scheduled_at = TimeField(required=False, allow_null=True)
+    is_draft = serializers.BooleanField(required=False)
+
+    def validate_content(self, value: str | None) -> str:
+        return value or ""
+
+
+class TargetPatch(StrictSerializer):
+    """`context["target"]` is the target to be changed."""
+
+    platform_post_id = serializers.CharField(max_length=1000, required=False, allow_null=True)
+    platform_post_url = WebAddressField()
+    published_at = TimeField(required=False, allow_null=True)
+    status = serializers.ChoiceField(choices=TargetStatus.choices, required=False)
+
+    def validate_platform_post_id(self, value: str | None) -> str | None:
+        return normalized_post_id(value, self.context["target"].account) if value else None
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        target: Target = self.context["target"]
+        post_id = attrs.get("platform_post_id", target.platform_post_id)
+        status = attrs.get("status") or (TargetStatus.PUBLISHED if attrs.get("platform_post_id") else target.status)
+        if status == TargetStatus.PUBLISHED and not post_id:
+            raise serializers.ValidationError({"platform_post_id": "A published target needs its platform's post id."})
+        return attrs
+
+
+def normalized_post_id(value: str, account: SocialAccount) -> str:
+    """The platform's canonical form of a post id; a validation error that shows the expected form."""
+    try:
+        return registry.get(account.platform).normalize_post_id(value.strip(), access.as_platform_account(account))
+    except ValueError as error:
+        raise serializers.ValidationError(str(error)) from error
+
+
+# --- answers, as the OpenAPI document describes them ------------------------------------------------
+
+
+def _counts(names: tuple[str, ...]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    return {name: serializers.IntegerField(allow_null=True) for name in names}
+
+
+class SkippedSerializer(serializers.Serializer[Any]):
+    target_id = serializers.UUIDField()
+    platform = serializers.ChoiceField(choices=registry.choices())
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    retryable = serializers.BooleanField()
+    retry_after = serializers.IntegerField(allow_null=True)
+    last_captured_at = TimeField(allow_null=True)
+
+
+class CoverageSerializer(serializers.Serializer[Any]):
+    targets = serializers.IntegerField()
+    live = serializers.IntegerField()
+    snapshot = serializers.IntegerField()
+    missing = serializers.IntegerField()
+
+
+HistoryRowSerializer = type(
+    "HistoryRow",
+    (serializers.Serializer,),
+    {
+        "target_id": serializers.UUIDField(),
+        "platform": serializers.ChoiceField(choices=registry.choices()),
+        **_counts(DIMENSIONS),
+        "engagement_rate": serializers.FloatField(allow_null=True),
+        "captured_at": TimeField(),
+        "unavailable": serializers.DictField(child=serializers.CharField()),
+    },
+)
+AnalyticsRowSerializer = type(
+    "AnalyticsRow", (HistoryRowSerializer,), {"source": serializers.ChoiceField(choices=["live", "snapshot"])}
+)
+TotalsSerializer = type(
+    "Totals", (serializers.Serializer,), {f"total_{name}": serializers.IntegerField() for name in DIMENSIONS}
+)
+
+
+class AnalyticsSerializer(serializers.Serializer[Any]):
+    post_id = serializers.UUIDField()
+    metrics_by_account = AnalyticsRowSerializer(many=True)
+    aggregated_metrics = TotalsSerializer()
+    coverage = CoverageSerializer()
+    skipped = SkippedSerializer(many=True)
+
+
+class HistorySerializer(serializers.Serializer[Any]):
+    post_id = serializers.UUIDField()
+    since = TimeField(allow_null=True)
+    until = TimeField(allow_null=True)
+    interval = serializers.CharField(allow_null=True)
+    data = HistoryRowSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class LiveErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    retryable = serializers.BooleanField()
+    retry_after = serializers.IntegerField(allow_null=True)
+
+
+AccountMetricsSerializer = type(
+    "AccountMetrics",
+    (serializers.Serializer,),
+    {
+        "__doc__": "The newest numbers, or with a range the series in `data`.",
+        "social_account_id": serializers.UUIDField(),
+        "network": serializers.ChoiceField(choices=registry.choices(), required=False),
+        "source": serializers.ChoiceField(choices=["live", "snapshot"], required=False),
+        "captured_at": TimeField(required=False),
+        **{name: serializers.IntegerField(allow_null=True, required=False) for name in ACCOUNT_DIMENSIONS},
+        "raw": serializers.JSONField(required=False, allow_null=True),
+        "unavailable": serializers.DictField(child=serializers.CharField(), required=False),
+        "live_error": LiveErrorSerializer(required=False, allow_null=True),
+        "metrics": serializers.JSONField(required=False, allow_null=True),
+        "message": serializers.CharField(required=False),
+        "since": TimeField(required=False, allow_null=True),
+        "until": TimeField(required=False, allow_null=True),
+        "interval": serializers.CharField(required=False, allow_null=True),
+        "data": serializers.ListField(child=serializers.DictField(), required=False),
+        "next_cursor": serializers.CharField(required=False, allow_null=True),
+    },
+)

@@ -1,0 +1,182 @@
+"""Live reads: every target at once, one call for all who ask at the same time, stored snapshots for what fails."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from accounts.models import SocialAccount, Status
+from accounts.services import flights
+from accounts.services.flights import Failure, Landing, Work
+from analytics import selectors
+from analytics.models import AccountMetrics, PostAnalytics, Target
+from analytics.services import snapshots
+from analytics.services.lanes import lane_of
+from analytics.services.pull import pull_account, pull_posts
+from analytics.services.snapshots import Captured
+from platforms import pools, registry
+from platforms.base import Reading
+from platforms.errors import Gone, PlatformError
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How long a caller waits and how old an answer may be. Instants of `time.monotonic()`."""
+
+    since: float
+    deadline: float
+    max_age: int = 0
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """One published target: its newest snapshot, whether this request pulled it, and why a wanted pull failed."""
+
+    target: Target
+    row: PostAnalytics | None
+    is_live: bool
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class AccountReport:
+    """One account's newest numbers, in the same terms."""
+
+    account: SocialAccount
+    row: AccountMetrics | None
+    is_live: bool
+    failure: Failure | None
+
+
+# --- posts ------------------------------------------------------------
+
+
+def read_targets(targets: Sequence[Target], ask: Ask) -> list[TargetReport]:
+    """The newest numbers of published targets, pulled live unless a snapshot is young enough."""
+    young = _young(targets, ask.max_age)
+    wanted = [target for target in targets if target.pk not in young]
+    failures: dict[UUID, Failure] = {}
+    lanes: dict[str, list[Target]] = defaultdict(list)
+    for target in wanted:
+        failure = _obstacle(target)
+        if failure is not None:
+            failures[target.pk] = failure
+        else:
+            lanes[lane_of(target.account)].append(target)
+    landings = _pull(lanes, ask) if lanes else {}
+    newest = young if not wanted else selectors.newest_by_target([target.pk for target in targets])
+    return [_report(t, newest.get(t.pk), landings, failures.get(t.pk), t.pk in young) for t in targets]
+
+
+def _young(targets: Sequence[Target], max_age: int) -> dict[UUID, PostAnalytics]:
+    if max_age == 0:
+        return {}
+    oldest = timezone.now() - timedelta(seconds=max_age)
+    newest = selectors.newest_by_target([target.pk for target in targets])
+    return {pk: row for pk, row in newest.items() if row.captured_at > oldest}
+
+
+def _obstacle(target: Target) -> Failure | None:
+    """Why a target is not even asked for."""
+    account = target.account
+    if account.deleted_at is not None:
+        return Failure("account_deleted", "The account was disconnected.", False)
+    if not registry.get(target.platform).has_posts:
+        return Failure("no_post_metrics", "The platform reports no metrics of single posts.", False)
+    if target.gone_at is not None:
+        return Failure(Gone.code, target.last_error_detail or "The post no longer exists on its platform.", False)
+    return _obstacle_of_account(account)
+
+
+def _obstacle_of_account(account: SocialAccount) -> Failure | None:
+    if account.status == Status.DISABLED:
+        return Failure("disabled", "The account is disabled.", False)
+    if account.status == Status.REVOKED:
+        return Failure("revoked", "The account's owner withdrew the grant; connect it again.", False)
+    return None
+
+
+def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
+    groups: dict[tuple[str, ...], Work] = {}
+    platforms: dict[tuple[str, ...], str] = {}
+    for targets in lanes.values():
+        by_key = {_key(target): target for target in targets}
+        keys = tuple(by_key)
+        platforms[keys] = targets[0].platform
+        groups[keys] = lambda wanted, by_key=by_key: _work([by_key[key] for key in wanted], ask)
+
+    def pool_of(keys: tuple[str, ...]) -> ThreadPoolExecutor:
+        return pools.conversations_pool(platforms[keys])
+
+    return flights.share(groups, pool_of, since=ask.since, deadline=ask.deadline)
+
+
+def _key(target: Target) -> str:
+    return f"target:{target.pk}"
+
+
+def _work(targets: list[Target], ask: Ask) -> dict[str, Landing]:
+    """In the pool: read, store, say how it ended. What comes after the asker's deadline is stored all the same."""
+    ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
+    pulled = pull_posts(targets[0].account, ids, live=True, wait_until=ask.deadline)
+    captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
+    snapshots.store_posts(captured, captured_at=timezone.now())
+    return {_key(each.target): _landing(each) for each in captured}
+
+
+def _landing(each: Captured) -> Landing:
+    if isinstance(each.result, PlatformError):
+        return Failure.of(each.result)
+    if each.result is None:
+        will_retry = each.target.missing_count + 1 < snapshots.MISSES_UNTIL_GONE
+        return Failure(Gone.code, "The platform's answer left the post out.", will_retry)
+    return None
+
+
+def _report(
+    target: Target,
+    row: PostAnalytics | None,
+    landings: dict[str, Landing],
+    failure: Failure | None,
+    is_young: bool,
+) -> TargetReport:
+    if is_young or failure is not None:
+        return TargetReport(target, row, False, failure)
+    landing = landings[_key(target)]
+    if landing is None and row is None:
+        landing = Failure("platform_error", "The platform's answer could not be stored.", True)
+    return TargetReport(target, row, landing is None, landing)
+
+
+# --- accounts ------------------------------------------------------------
+
+
+def read_account(account: SocialAccount, ask: Ask) -> AccountReport:
+    """The account's newest numbers, pulled live unless a snapshot is young enough."""
+    newest = selectors.newest_of_account(account)
+    if ask.max_age and newest and newest.captured_at > timezone.now() - timedelta(seconds=ask.max_age):
+        return AccountReport(account, newest, False, None)
+    failure = _obstacle_of_account(account)
+    if failure is not None:
+        return AccountReport(account, newest, False, failure)
+    key = f"account:{account.pk}"
+    landing = flights.share(
+        {(key,): lambda keys: {key: _account_work(account, ask)}},
+        lambda keys: pools.conversations_pool(account.platform),
+        since=ask.since,
+        deadline=ask.deadline,
+    )[key]
+    newest = selectors.newest_of_account(account)
+    if landing is None and newest is None:
+        landing = Failure("platform_error", "The platform's answer could not be stored.", True)
+    return AccountReport(account, newest, landing is None, landing)
+
+
+def _account_work(account: SocialAccount, ask: Ask) -> Landing:
+    result, _ = pull_account(account, live=True, wait_until=ask.deadline)
+    snapshots.store_account(account, result, captured_at=timezone.now())
+    return None if isinstance(result, Reading) else Failure.of(result)

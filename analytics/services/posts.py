@@ -1,0 +1,201 @@
+"""Registering posts and what becomes of them."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import SocialAccount
+from analytics.models import Post, PostStatus, Target, TargetStatus
+from analytics.services.lanes import lane_of
+
+
+class UnknownAccount(Exception):
+    """A target names an account that the organization does not have."""
+
+    def __init__(self, index: int, account_id: UUID) -> None:
+        self.index, self.account_id = index, account_id
+        super().__init__(f"There is no account {account_id}.")
+
+
+class Conflict(Exception):
+    """What is asked for contradicts what is stored."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a repeated creation the same post."""
+
+    organization_id: UUID
+    mode: str
+    external_ref: str | None = None
+    idempotency_key: str | None = None
+
+
+def find_repeated(identity: Identity) -> Post | None:
+    """The post that a repeated `external_ref` or `Idempotency-Key` names; Conflict if they name different ones."""
+    alive = Post.objects.filter(organization_id=identity.organization_id, mode=identity.mode, deleted_at=None)
+    found = {
+        post.pk: post
+        for name in ("external_ref", "idempotency_key")
+        if (value := getattr(identity, name)) is not None
+        for post in alive.filter(**{name: value})
+    }
+    if len(found) > 1:
+        raise Conflict("The external_ref and the Idempotency-Key name different posts.")
+    return next(iter(found.values()), None)
+
+
+def accounts_of(identity: Identity, targets: list[dict[str, Any]]) -> dict[UUID, SocialAccount]:
+    """The accounts that targets name; UnknownAccount for the first that there is not."""
+    ids = [target["account_id"] for target in targets]
+    found = SocialAccount.objects.filter(
+        organization_id=identity.organization_id, mode=identity.mode, deleted_at=None
+    ).in_bulk(ids)
+    for index, account_id in enumerate(ids):
+        if account_id not in found:
+            raise UnknownAccount(index, account_id)
+    return found
+
+
+def create(identity: Identity, given: dict[str, Any], accounts: dict[UUID, SocialAccount]) -> tuple[Post, bool]:
+    """Register a post. Returns it, and whether it is new: a repeated creation finds the first one."""
+    repeated = find_repeated(identity)
+    if repeated is not None:
+        return repeated, False
+    try:
+        with transaction.atomic():
+            return _insert(identity, given, accounts), True
+    except IntegrityError:
+        repeated = find_repeated(identity)  # created by another request in the meantime
+        if repeated is not None:
+            return repeated, False
+        raise _taken(given["targets"]) or Conflict("The post was created by another request.") from None
+
+
+def _insert(identity: Identity, given: dict[str, Any], accounts: dict[UUID, SocialAccount]) -> Post:
+    post = Post(
+        organization_id=identity.organization_id,
+        mode=identity.mode,
+        external_ref=identity.external_ref,
+        idempotency_key=identity.idempotency_key,
+        **{name: given[name] for name in ("content", "scheduled_at", "is_draft", "published_at") if name in given},
+    )
+    targets = [_new_target(post, accounts[each["account_id"]], each) for each in given["targets"]]
+    taken = _taken(given["targets"])
+    if taken is not None:
+        raise taken
+    post.status = rolled_up([target.status for target in targets], post)
+    post.save(force_insert=True)
+    Target.objects.bulk_create(targets)
+    return post
+
+
+def _new_target(post: Post, account: SocialAccount, given: dict[str, Any]) -> Target:
+    published = bool(given.get("platform_post_id"))
+    return Target(
+        post=post,
+        account=account,
+        platform=account.platform,
+        lane=lane_of(account),
+        platform_post_id=given.get("platform_post_id") or None,
+        platform_post_url=given.get("platform_post_url") or "",
+        published_at=given.get("published_at") or (post.published_at if published else None),
+        status=TargetStatus.PUBLISHED if published else TargetStatus.PENDING,
+        next_collect_at=timezone.now() if published else None,
+    )
+
+
+def _taken(targets: list[dict[str, Any]], *, but: UUID | None = None) -> Conflict | None:
+    """The conflict with a live target of the same account and platform post, if there is one."""
+    for each in targets:
+        if not each.get("platform_post_id"):
+            continue
+        same = Target.objects.filter(
+            account_id=each["account_id"], platform_post_id=each["platform_post_id"], deleted_at=None
+        ).exclude(pk=but)
+        found = same.first()
+        if found is not None:
+            return Conflict(f"{each['platform_post_id']} is already a target of post {found.post_id}.")
+    return None
+
+
+def update(post: Post, given: dict[str, Any]) -> Post:
+    """Change a post's own fields."""
+    try:
+        with transaction.atomic():
+            post = Post.objects.select_for_update().get(pk=post.pk)
+            for name, value in given.items():
+                setattr(post, name, value)
+            post.status = rolled_up(list(post.targets.values_list("status", flat=True)), post)
+            post.save()
+    except IntegrityError:
+        raise Conflict(f"Another post has the external_ref {given.get('external_ref')}.") from None
+    return post
+
+
+def update_target(target: Target, given: dict[str, Any]) -> Target:
+    """Set what a publisher learned later. A platform post id makes a target published, unless a status is given."""
+    try:
+        with transaction.atomic():
+            post = Post.objects.select_for_update().get(pk=target.post_id)
+            target = Target.objects.select_for_update().select_related("account").get(pk=target.pk)
+            _apply_target(target, given)
+            taken = _taken(
+                [{"account_id": target.account_id, "platform_post_id": target.platform_post_id}], but=target.pk
+            )
+            if taken is not None:
+                raise taken
+            target.save()
+            post.status = rolled_up(list(post.targets.values_list("status", flat=True)), post)
+            post.save(update_fields=["status", "updated_at"])
+    except IntegrityError:
+        raise Conflict(f"{given.get('platform_post_id')} is already a target of another post.") from None
+    return target
+
+
+def _apply_target(target: Target, given: dict[str, Any]) -> None:
+    was_id, was_status = target.platform_post_id, target.status
+    for name in ("platform_post_id", "platform_post_url", "published_at"):
+        if name in given:
+            setattr(target, name, given[name])
+    target.platform_post_id = target.platform_post_id or None
+    target.status = given.get("status") or (TargetStatus.PUBLISHED if given.get("platform_post_id") else target.status)
+    if target.status != TargetStatus.PUBLISHED:
+        target.next_collect_at = target.claim = target.claimed_until = None
+    elif target.platform_post_id != was_id or was_status != TargetStatus.PUBLISHED:
+        target.next_collect_at = timezone.now()
+        target.claim = target.claimed_until = target.gone_at = target.last_error_at = None
+        target.failures = target.missing_count = 0
+        target.last_error_code = target.last_error_detail = ""
+
+
+def delete(post: Post) -> None:
+    """Gone from every read; snapshots are kept."""
+    now = timezone.now()
+    with transaction.atomic():
+        Post.objects.filter(pk=post.pk, deleted_at=None).update(deleted_at=now, updated_at=now)
+        Target.objects.filter(post=post).update(
+            deleted_at=now, next_collect_at=None, claim=None, claimed_until=None, updated_at=now
+        )
+
+
+def rolled_up(statuses: list[str], post: Post) -> str:
+    """A post's status from its targets': canceled ones are ignored unless all are."""
+    counted = [status for status in statuses if status != TargetStatus.CANCELED]
+    if not counted:
+        return PostStatus.CANCELED
+    if all(status == TargetStatus.PUBLISHED for status in counted):
+        return PostStatus.PUBLISHED
+    if TargetStatus.PUBLISHED in counted:
+        return PostStatus.PARTIAL
+    for status in (TargetStatus.PUBLISHING, TargetStatus.QUEUED):
+        if status in counted:
+            return PostStatus(status)
+    if all(status == TargetStatus.FAILED for status in counted):
+        return PostStatus.FAILED
+    if post.is_draft:
+        return PostStatus.DRAFT
+    return PostStatus.SCHEDULED if post.scheduled_at else PostStatus.QUEUED

@@ -1,0 +1,139 @@
+"""The one reader: an account and ids in, readings out. Whoever asks, a request or a task."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from accounts.models import SocialAccount
+from accounts.services import access, standing
+from accounts.services.health import note_failure
+from accounts.services.tokens import TokenKeeper
+from platforms.base import Account, Call, Item, Platform, Reading
+from platforms.client import Client
+from platforms.errors import DeadlineExceeded, MalformedPayload, NeedsFix, PlatformError, Rejected
+from platforms.oauth import Credentials
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass
+class Pulled:
+    """By platform post id: a reading, a failure, or None where a successful answer left the post out."""
+
+    readings: dict[str, Reading | PlatformError | None] = field(default_factory=dict)
+    calls: int = 0
+
+
+def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0) -> Pulled:
+    """Read posts through one account. Never raises a PlatformError: a failure is every post's."""
+    pulled = Pulled()
+    conversation = _Conversation(account, live=live, wait_until=wait_until)
+    try:
+        pulled.readings = _read(conversation, list(ids))
+    except PlatformError as error:
+        pulled.readings = dict.fromkeys(ids, conversation.failed(error))
+    pulled.calls = conversation.calls
+    return pulled
+
+
+def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0) -> tuple[Reading | PlatformError, int]:
+    """Read an account's own numbers: the reading or the failure, and how many calls it took."""
+    conversation = _Conversation(account, live=live, wait_until=wait_until)
+    try:
+        found = conversation.hold(lambda platform, known: platform.fetch_account(known))
+        return (found if isinstance(found, Reading) else Reading(found)), conversation.calls
+    except PlatformError as error:
+        return conversation.failed(error), conversation.calls
+
+
+def _read(conversation: "_Conversation", ids: list[str], *, depth: int = 0) -> dict[str, Any]:
+    """Readings of a batch. One that is refused as a whole is halved, so that a poisoned item costs only itself."""
+    try:
+        found: dict[str, Item] = conversation.hold(lambda platform, known: platform.fetch_posts(ids, known))
+    except Rejected:
+        if len(ids) == 1 or depth > 10:
+            raise
+        return _halve(conversation, ids, depth=depth)
+    return {post_id: _as_reading(found.get(post_id)) for post_id in ids}
+
+
+def _halve(conversation: "_Conversation", ids: list[str], *, depth: int) -> dict[str, Any]:
+    """If both halves are refused too, it is not one item's fault: then there is no further asking."""
+    middle = len(ids) // 2
+    results: dict[str, Any] = {}
+    failures: list[tuple[list[str], Rejected]] = []
+    for half in (ids[:middle], ids[middle:]):
+        try:
+            found: dict[str, Item] = conversation.hold(
+                lambda platform, known, half=half: platform.fetch_posts(half, known)
+            )
+            results |= {post_id: _as_reading(found.get(post_id)) for post_id in half}
+        except Rejected as error:
+            failures.append((half, error))
+    for half, error in failures:
+        if len(half) == 1 or len(failures) == 2:
+            results |= dict.fromkeys(half, error)
+        else:
+            results |= _halve(conversation, half, depth=depth + 1)
+    return results
+
+
+def _as_reading(item: Item | None) -> Reading | PlatformError | None:
+    return Reading(item) if isinstance(item, dict) else item
+
+
+class _Conversation:
+    """Conversations with one account's platform, under one client: fresh token before, standing after."""
+
+    def __init__(self, account: SocialAccount, *, live: bool, wait_until: float) -> None:
+        self.platform: Platform = access.platform_of(account)
+        self.keeper = TokenKeeper(account, wait_until=wait_until)
+        self._live = live
+        self._client: Client | None = None
+
+    @property
+    def calls(self) -> int:
+        return self.keeper.calls + (self._client.usage.calls if self._client else 0)
+
+    def hold(self, call: Callable[[Platform, Account], Call[T]]) -> T:
+        if self._client is None:
+            self._client = self._connect()
+        known = self._client.account
+        before = dict(known.memory)
+        result = self._client.run(call(self.platform, known))
+        if known.memory != before:
+            SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
+        if not self.platform.public_reads:
+            standing.record_success(self.keeper.account)
+        return result
+
+    def _connect(self) -> Client:
+        account = self.keeper.account
+        credentials = Credentials() if self.platform.public_reads else self.keeper.fresh()
+        return Client(
+            self.platform,
+            access.as_platform_account(account),
+            settings=access.platform_settings(account.mode),
+            credentials=credentials,
+            app=access.app_of(account),
+            gates=access.gates_of(account),
+            renew=None if self.platform.public_reads else self.keeper.renew,
+            live=self._live,
+        )
+
+    def failed(self, error: PlatformError) -> PlatformError:
+        """Record a failure on the account; what only a person can fix goes to the log with its evidence."""
+        if isinstance(error, NeedsFix | MalformedPayload):
+            logger.error(
+                "%s account %s: %s evidence: %.500s",
+                self.platform.key,
+                self.keeper.account.pk,
+                error.detail,
+                error.evidence,
+            )
+        if self.platform.public_reads or isinstance(error, DeadlineExceeded):
+            return error
+        return note_failure(self.keeper.account, error)

@@ -1,0 +1,49 @@
+"""Wake-ups for collecting; the database says what is due."""
+
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from accounts.services import flights, gates
+from analytics.services import collect
+
+
+def _until() -> float:
+    return time.monotonic() + settings.COLLECT_TASK_SECONDS
+
+
+@shared_task(ignore_result=True)
+def wake_collectors() -> None:
+    """Without a broker the work is done here, lanes side by side; with one each lane is a message."""
+    if settings.CELERY_TASK_ALWAYS_EAGER:
+        collect.run_pass(until=_until())
+        return
+    for lane in collect.due_lanes():
+        collect_lane.apply_async((lane,), expires=settings.COLLECT_EVERY)
+    collect.beat("collect")
+
+
+@shared_task(ignore_result=True)
+def wake_account_collectors() -> None:
+    if settings.CELERY_TASK_ALWAYS_EAGER:
+        return  # part of the pass
+    for platform in collect.due_account_platforms():
+        collect_accounts.apply_async((platform,), expires=settings.COLLECT_EVERY)
+
+
+@shared_task(ignore_result=True)
+def collect_lane(lane: str) -> None:
+    collect.work_through(lane, until=_until())
+
+
+@shared_task(ignore_result=True)
+def collect_accounts(platform: str) -> None:
+    collect.work_through_accounts(platform, until=_until())
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Remove what has served its time."""
+    flights.forget_landed()
+    gates.open_expired()
