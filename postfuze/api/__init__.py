@@ -1,0 +1,1 @@
+"""What every endpoint shares: problems, pagination, throttling, times, strict input."""

@@ -1,0 +1,51 @@
+"""What all viewsets of an organization's things have in common."""
+
+import re
+import uuid
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.viewsets import GenericViewSet
+
+from postfuze.api.problems import Problem
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+class OrganizationViewSet(GenericViewSet):
+    """Subclasses give `queryset` scoped by `organization_id` and `mode`, a serializer, a filterset and the scope."""
+
+    lookup_field = "id"
+    lookup_value_regex = "[^/]+"
+    uuid_kwargs = ("id", "pk", "target_id", "import_id")
+    write_scope: str | None = None
+    throttle_bucket: str | None = None
+
+    @property
+    def organization_id(self) -> uuid.UUID:
+        return self.request.auth.organization_id
+
+    @property
+    def mode(self) -> str:
+        return self.request.auth.mode
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.check_scope(request)
+        for name in self.uuid_kwargs:
+            if name in self.kwargs:
+                self.kwargs[name] = as_uuid(self.kwargs[name])
+
+    def check_scope(self, request: Request) -> None:
+        if self.write_scope is None or request.method in SAFE_METHODS:
+            return
+        if not {"*", self.write_scope} & set(request.auth.scopes):
+            raise Problem("insufficient_scope", f"The API key lacks the scope {self.write_scope}.")
+
+
+def as_uuid(value: str | uuid.UUID) -> uuid.UUID:
+    """The id in a path; one that is no UUID names nothing."""
+    if not UUID.fullmatch(str(value)):
+        raise Problem("not_found")
+    return uuid.UUID(str(value))

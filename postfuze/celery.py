@@ -1,0 +1,52 @@
+"""The Celery application and the whole beat schedule. Tasks are wake-ups: the database says what is due."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postfuze.settings")
+
+
+def role(argv: list[str]) -> str | None:
+    """What `celery -A postfuze …` is about to be, if this is it."""
+    if Path(argv[0]).name not in {"celery", "__main__.py"}:
+        return None
+    return next((word for word in argv[1:] if word in {"beat", "worker"}), None)
+
+
+if ROLE := role(sys.argv):
+    os.environ.setdefault("POSTFUZE_PROCESS", ROLE)
+    try:
+        _ = settings.SECRET_KEY  # reads all of them
+    except ImproperlyConfigured as error:
+        sys.exit(f"PostFuze cannot start: {error}")
+
+app = Celery("postfuze")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:
+    """A wake-up nobody got to before the next one is due is dropped."""
+    return {
+        "wake-collectors": entry("analytics.tasks.wake_collectors", every),
+        "wake-account-collectors": entry("analytics.tasks.wake_account_collectors", every),
+        "refresh-due-tokens": entry("accounts.tasks.refresh_due_tokens", 300),
+        "sweep": entry("analytics.tasks.sweep", crontab(hour=3, minute=17), expires=3600),
+    }
+
+
+def entry(task: str, schedule: float | crontab, *, expires: float | None = None) -> dict[str, Any]:
+    return {"task": task, "schedule": schedule, "options": {"expires": expires or schedule}}
+
+
+@app.on_after_configure.connect
+def schedule(sender: Celery, **_: object) -> None:
+    sender.conf.beat_schedule = beat_schedule(every=settings.COLLECT_EVERY)
+    Path(sender.conf.beat_schedule_filename).parent.mkdir(exist_ok=True)

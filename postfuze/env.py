@@ -1,0 +1,193 @@
+"""Reads and checks environment variables: whatever is wrong with one becomes a line that names it."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+REQUIRED: Any = object()
+TRUE = {"1", "true", "yes", "y", "on"}
+FALSE = {"0", "false", "no", "n", "off"}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?")
+
+Cadence = tuple[tuple[timedelta | None, timedelta], ...]
+
+
+class Environment:
+    """The process environment, completed by a file of `NAME=value` lines; blank counts as unset."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        if file is not None and file.is_file():
+            environ.Env.read_env(file)
+
+    def __call__(self, name: str, parse: Callable[[str], Any] = str, default: Any = REQUIRED) -> Any:
+        value = str(os.environ.get(name, "")).strip()
+        if not value:
+            if default is REQUIRED:
+                raise ImproperlyConfigured(f"{name} is not set. See .env.example.")
+            return default
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} is wrong: {error}") from None
+
+
+def boolean(value: str) -> bool:
+    if value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
+    raise ValueError("expected true or false")
+
+
+def whole(value: str, *, at_least: int = 1, at_most: int = 1_000_000) -> int:
+    if not re.fullmatch(r"\d{1,9}", value, re.ASCII) or not at_least <= int(value) <= at_most:
+        raise ValueError(f"expected a whole number from {at_least} to {at_most}")
+    return int(value)
+
+
+def port(value: str) -> int:
+    return whole(value, at_most=65535)
+
+
+def share(value: str) -> float:
+    if not re.fullmatch(r"[01](\.\d+)?|\.\d+", value, re.ASCII) or not 0 <= float(value) <= 1:
+        raise ValueError("expected a share from 0 to 1, as 0.2")
+    return float(value)
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return value.lower()
+
+    return parse
+
+
+def names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def origin(value: str) -> str:
+    """An http(s) address without query, its trailing slash removed."""
+    parts = urlsplit(value)
+    try:
+        well_formed = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        well_formed = False
+    if not well_formed or parts.query or parts.fragment or parts.username or re.search(r"\s", value):
+        raise ValueError("expected an address as http://127.0.0.1:9001, without query")
+    return value.rstrip("/")
+
+
+def origins(value: str) -> list[str]:
+    return [origin(each) for each in names(value)]
+
+
+def host_map(value: str) -> dict[str, str]:
+    """`api.x.com=http://127.0.0.1:9001,graph.facebook.com=http://127.0.0.1:9002/fb`."""
+    mapped: dict[str, str] = {}
+    for pair in names(value):
+        host, equals, target = (part.strip() for part in pair.partition("="))
+        host = host.lower()
+        if not equals or not HOST.fullmatch(host):
+            raise ValueError(f"expected host=url[,host=url], not {pair!r}")
+        if host in mapped:
+            raise ValueError(f"{host} is mapped twice")
+        mapped[host] = _target(host, target)
+    return mapped
+
+
+def _target(host: str, target: str) -> str:
+    try:
+        return origin(target)
+    except ValueError as error:
+        raise ValueError(f"{host}: {error}") from None
+
+
+def rate_limits(defaults: dict[str, int]) -> Callable[[str], dict[str, int]]:
+    """`all=600,posts=120`: what is not named keeps its default."""
+
+    def parse(value: str) -> dict[str, int]:
+        limits = dict(defaults)
+        for pair in names(value):
+            name, _, number = (part.strip() for part in pair.partition("="))
+            name = name.replace("-", "_")
+            if name not in defaults:
+                raise ValueError(f"unknown name {name!r}, expected {', '.join(defaults)}")
+            limits[name] = _labelled(name, number)
+        return limits
+
+    return parse
+
+
+def _labelled(name: str, number: str) -> int:
+    try:
+        return whole(number)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def duration(value: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", value.strip(), re.ASCII)
+    if not match or int(match[1]) == 0:
+        raise ValueError(f"expected a duration as 30m, 6h or 7d, not {value!r}")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def cadence(value: str) -> Cadence:
+    """`1d=30m,7d=6h,*=7d`: up to that age, at that interval; ages ascend and `*` is the last."""
+    steps: list[tuple[timedelta | None, timedelta]] = []
+    for pair in names(value):
+        age, _, interval = (part.strip() for part in pair.partition("="))
+        steps.append((None if age == "*" else duration(age), duration(interval)))
+    ages = [age for age, _ in steps if age is not None]
+    if len(ages) != len(steps) - 1 or steps[-1][0] is not None or ages != sorted(set(ages)):
+        raise ValueError("expected ascending ages and * last, as 1d=30m,7d=6h,90d=1d,*=7d")
+    return tuple(steps)
+
+
+def fernet_keys(value: str) -> list[str]:
+    """Never repeats a key in its message."""
+    keys = names(value)
+    for number, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise ValueError(f"key {number} of {len(keys)} is not a Fernet key (32 bytes, url-safe base64)") from None
+    if not keys:
+        raise ValueError("it holds no key")
+    return keys
+
+
+def redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise ValueError("expected redis://host:6379/0 or rediss://…")
+    return value
+
+
+def database(base: Path) -> Callable[[str], dict[str, Any]]:
+    """A PostgreSQL or file-based SQLite database; a relative SQLite path starts at `base`."""
+
+    def parse(value: str) -> dict[str, Any]:
+        if value.partition(":")[0] not in {"postgres", "postgresql", "sqlite"}:
+            raise ValueError("expected postgres://user:password@host:5432/name or sqlite:///file.sqlite3")
+        try:
+            config = environ.Env.db_url_config(value)
+        except Exception:
+            raise ValueError("it could not be read as a database address") from None
+        if not config["NAME"] or config["NAME"] == ":memory:":
+            raise ValueError("it names no database (one in memory cannot be shared by processes)")
+        if value.startswith("sqlite"):
+            config["NAME"] = str(base / config["NAME"])
+        return config
+
+    return parse

@@ -1,0 +1,43 @@
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+
+from postfuze.api import schema
+from postfuze.tests import stubs
+
+
+def generate() -> Any:
+    return SchemaGenerator(patterns=stubs.urlpatterns).get_schema(request=None, public=True)
+
+
+def test_the_document_is_public_and_openapi_3_1(client: Any) -> None:
+    schema.document.cache_clear()
+    response = client.get("/api/v1/openapi.json")
+    assert response["Content-Type"] == "application/json"
+    document = response.json()
+    assert document["openapi"].startswith("3.1")
+    assert document["components"]["schemas"]["Problem"]
+    assert all(path.startswith("/api/v1/") for path in document["paths"])
+
+
+def test_every_operation_declares_every_problem() -> None:
+    operations = [operation for path in generate()["paths"].values() for operation in path.values()]
+    assert len(operations) > 4
+    for operation in operations:
+        assert {"400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "429", "500", "503"} <= set(
+            operation["responses"]
+        )
+
+
+def test_bodies_are_declared_as_strict_as_they_are() -> None:
+    document = generate()
+    schemas = document["components"]["schemas"]
+    assert schemas["ThingRequest"]["additionalProperties"] is False
+    assert schemas["TargetRequest"]["additionalProperties"] is False
+    assert "additionalProperties" not in schemas["Problem"]
+
+
+def test_a_time_goes_out_as_text_and_comes_in_as_text_or_number() -> None:
+    schemas = generate()["components"]["schemas"]
+    assert schemas["Thing"]["properties"]["at"] == {"type": "string", "format": "date-time"}
+    assert [kind["type"] for kind in schemas["ThingRequest"]["properties"]["at"]["oneOf"]] == ["string", "number"]

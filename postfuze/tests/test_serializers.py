@@ -1,0 +1,24 @@
+from typing import Any
+
+URL = "/api/v1/things"
+
+
+def test_every_unknown_or_read_only_field_is_named_along_with_the_others(api: Any, problem: Any) -> None:
+    body = {"id": "x", "extra": 1, "name": "a" * 11, "targets": [{"account_id": "x", "more": 1}]}
+    errors = problem(api.post(URL, body), 400, "validation_failed")["errors"]
+    assert {error["field"]: error["message"] for error in errors} == {
+        "id": "This field cannot be set.",
+        "extra": "Unknown field.",
+        "name": "Ensure this field has no more than 10 characters.",
+        "targets.0.account_id": "Must be a valid UUID.",
+        "targets.0.more": "Unknown field.",
+    }
+
+
+def test_a_time_in_a_body_is_read_and_written_as_everywhere(api: Any, problem: Any) -> None:
+    for given in ("2026-06-10T20:00:00+02:00", 1781114400):
+        assert api.post(URL, {"name": "a", "at": given}).json()["at"] == "2026-06-10T18:00:00.000Z"
+    for given in ("soon", True, [], 10**12):
+        assert (
+            problem(api.post(URL, {"name": "a", "at": given}), 400, "validation_failed")["errors"][0]["field"] == "at"
+        )

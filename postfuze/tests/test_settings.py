@@ -1,0 +1,79 @@
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+KEY = "dGVzdC1vbmx5LWtleS10aGF0LWVuY3J5cHRzLW5vbmU="
+GOOD = {"SECRET_KEY": "0123456789abcdef" * 4, "TOKEN_ENCRYPTION_KEYS": KEY, "ENV_FILE": "", "PATH": os.environ["PATH"]}
+ASKED = ["DATABASES", "CELERY_TASK_ALWAYS_EAGER", "PROCESS_SHARE_OF_LIMITS", "SECURE_SSL_REDIRECT", "CELERY_BROKER_URL"]
+PRINT = f"import json; from postfuze import settings; print(json.dumps({{n: getattr(settings, n) for n in {ASKED}}}))"
+
+
+def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=settings.BASE_DIR, env=GOOD | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def read(**environment: str) -> dict[str, Any]:
+    found = start("-c", PRINT, **environment)
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SECRET_KEY", ""), ("TOKEN_ENCRYPTION_KEYS", "short"), ("PLATFORM_HOST_MAP", "nonsense")]
+)
+def test_a_wrong_variable_ends_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
+    found = start("manage.py", "migrate", **{name: value})
+    assert found.returncode == 1
+    assert found.stderr.startswith(f"PostFuze cannot start: {name} is ")
+    assert found.stderr.count("\n") == 1
+
+
+def test_gunicorn_gives_up_on_a_wrong_variable() -> None:
+    found = start("-c", "import postfuze.wsgi", DEBUG="perhaps")
+    assert (found.returncode, found.stderr.splitlines()[-1][:38]) == (3, "PostFuze cannot start: DEBUG is wrong:")
+
+
+def test_celery_ends_with_that_line_too() -> None:
+    found = start("-m", "celery", "-A", "postfuze", "beat", API_RATE_LIMITS="everything=1")
+    assert found.returncode == 1
+    assert found.stderr.startswith("PostFuze cannot start: API_RATE_LIMITS is wrong")
+
+
+def test_without_anything_it_is_sqlite_and_no_broker() -> None:
+    found = read(POSTFUZE_PROCESS="web")
+    assert found["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert found["CELERY_TASK_ALWAYS_EAGER"] is True
+    assert found["PROCESS_SHARE_OF_LIMITS"] == 0.4
+    assert found["SECURE_SSL_REDIRECT"] is True
+
+
+def test_with_postgresql_the_web_process_has_a_pool_as_large_as_its_threads() -> None:
+    services = {"DATABASE_URL": "postgres://u:p@h/n", "REDIS_URL": "redis://h/1"}
+    web = read(POSTFUZE_PROCESS="web", WEB_THREADS="4", **services)
+    worker = read(POSTFUZE_PROCESS="worker", **services)
+    assert web["DATABASES"]["default"]["OPTIONS"]["pool"]["max_size"] == 12
+    assert "OPTIONS" not in worker["DATABASES"]["default"]
+    assert worker["DATABASES"]["default"]["CONN_HEALTH_CHECKS"] is True
+    assert worker["CELERY_TASK_ALWAYS_EAGER"] is False
+    assert (web["PROCESS_SHARE_OF_LIMITS"], worker["CELERY_BROKER_URL"]) == (1.0, "redis://h/1")
+
+
+def test_the_deployment_check_is_clean() -> None:
+    found = start("manage.py", "check", "--deploy", "--fail-level", "WARNING", DATABASE_URL="sqlite:////dev/null")
+    assert found.returncode == 0, found.stderr
+
+
+def test_every_variable_that_is_read_is_in_the_example() -> None:
+    source = (settings.BASE_DIR / "postfuze" / "settings.py").read_text()
+    example = (settings.BASE_DIR / ".env.example").read_text()
+    names = [part.partition('"')[0] for part in source.split(' env("')[1:]]
+    assert len(names) > 20
+    assert [name for name in names if f"{name}=" not in example] == []
