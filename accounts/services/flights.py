@@ -112,6 +112,8 @@ def share(
         waiting |= shared | new
         if new:
             _start(new, work, pool_of(keys), since)
+    if not connection.in_atomic_block:
+        connection.close()  # whoever waits here needs no connection, and the pool's threads do
     landings: dict[str, Landing] = {}
     for key, future in waiting.items():
         try:
