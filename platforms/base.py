@@ -40,6 +40,8 @@ class Account:
     """What an adapter may know of the account it speaks for.
 
     `memory` is what the adapter wants to remember of the account between conversations; what it changes is kept.
+    `retired` holds the names of metrics that the platform is known to have withdrawn: not asked for, but for one try a
+    week. What the adapter adds to it is remembered for the platform.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Account:
     extra: Mapping[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,14 @@ class Listed:
     url: str = ""
     published_at: datetime | None = None
     raw: Raw | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of an account's own published posts, newest first. An empty `cursor` means that it is the last."""
+
+    posts: tuple[Listed, ...]
+    cursor: str = ""
 
 
 Item = Raw | Reading | PlatformError
@@ -97,6 +108,7 @@ class Platform:
     """Whether posts and accounts are read without a token."""
     has_posts: ClassVar[bool] = True
     has_probe: ClassVar[bool] = True
+    has_listing: ClassVar[bool] = False
 
     refresh: ClassVar[Refresh | None] = None
     gate_scope: ClassVar[Scope] = "account"
@@ -134,6 +146,10 @@ class Platform:
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         """Raw answers by post id. An id that is left out was missing from a successful answer."""
+        raise NotImplementedError
+
+    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        """A page of the account's own published posts, without reposts of others'."""
         raise NotImplementedError
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
