@@ -141,7 +141,7 @@ class Client:
                     outcomes[n] = _Outcome(error=error)
                 return outcomes
             for n, outcome in zip(refused, self._send_all(tuple(requests[n] for n in refused)), strict=True):
-                outcomes[n] = outcome
+                outcomes[n] = _not_blamed(outcome)
         return outcomes
 
     def _use(self, credentials: Credentials) -> None:
@@ -326,6 +326,13 @@ class Client:
             return ()
         key = owner.key(self.platform.key, spent[0], self._gate_group(request))
         return ((key, min(spent[1], now + LONGEST_GATE), "spent"),)
+
+
+def _not_blamed(outcome: _Outcome) -> _Outcome:
+    """A token that was issued a moment ago and is refused all the same says nothing of the account's grant."""
+    if isinstance(outcome.error, TokenExpired):
+        return replace(outcome, error=Unavailable("The platform refuses a token that it has just issued."))
+    return outcome
 
 
 def basic_header(app: App) -> str:
