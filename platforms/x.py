@@ -1,7 +1,7 @@
 """X, API v2."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,14 +88,16 @@ class X(XErrors):
         answer, *more = yield (self._public(ids, name), *([self._private(young, name)] if young else []))
         if isinstance(answer, PlatformError):
             raise answer
-        posts = listed(answer, "data")
+        failed = {str(each.get("resource_id") or each.get("value")): each for each in listed(answer, "errors")}
+        posts = [post for post in listed(answer, "data") if str(post.get("id")) not in failed]
         if posts and not any(isinstance(post.get("public_metrics"), dict) for post in posts):
             return None
         told = [post.get("id") for post in posts if _is_young(instant(post.get("created_at")))]
         younger = [post_id for post_id in ids if post_id in told and post_id not in young]
         if younger:  # an id that does not tell its post's age
             more += yield (self._private(younger, name),)
-        return self._merge(ids, answer, more)
+        found: dict[str, Item] = {post_id: self.item_error(failed[post_id]) for post_id in ids if post_id in failed}
+        return found | self._readings(ids, answer, more, failed)
 
     @staticmethod
     def _public(ids: Sequence[str], name: str) -> Request:
@@ -112,19 +114,17 @@ class X(XErrors):
         params = {"ids": ",".join(ids), name: "non_public_metrics,organic_metrics"}
         return Request("tweets", params=params, group="tweets")
 
-    def _merge(self, ids: Sequence[str], answer: Any, private: Sequence[Any]) -> dict[str, Item]:
-        failed = [(str(item.get("resource_id") or item.get("value")), item) for item in listed(answer, "errors")]
-        found: dict[str, Item] = {post_id: self.item_error(item) for post_id, item in failed if post_id in ids}
+    @staticmethod
+    def _readings(ids: Sequence[str], answer: Any, private: Sequence[Any], failed: Container[str]) -> dict[str, Item]:
+        found: dict[str, Item] = {}
         media = by_key(lookup(answer, ("includes", "media")), "media_key")
-        own: dict[str, Raw] = {}
-        for reply in private:
-            own |= by_key(lookup(reply, "data"), "id")
+        own = {post_id: post for reply in private for post_id, post in by_key(lookup(reply, "data"), "id").items()}
         refused = any(isinstance(reply, ScopeMissing) for reply in private)
         for post in listed(answer, "data"):
             post_id = post.get("id")  # an object with default values, but no id, stands beside a field error
             if not isinstance(post_id, str | None):
                 raise TypeError("expected ids to be text")
-            if post_id is None or post_id not in ids or (post_id in found and "public_metrics" not in post):
+            if post_id is None or post_id not in ids or (post_id in failed and "public_metrics" not in post):
                 continue
             raw: Raw = {"post": pick(post, ("id", "created_at", "public_metrics", "attachments"))}
             keys = _media_keys(raw)
@@ -164,11 +164,11 @@ class X(XErrors):
     def _video_views(raw: Raw) -> int | None:
         """Of the first video: a count belongs to the media. 0 where the answer shows that there is none."""
         keys = _media_keys(raw)
-        media = [item for item in raw.get("media") or [] if isinstance(item, dict)]
-        for item in media:
+        media = by_key(raw.get("media"), "media_key")
+        for item in media.values():
             if item.get("type") == "video":
                 return to_count(lookup(item, ("public_metrics", "view_count")), "view_count")
-        told = keys is not None and all(isinstance(item.get("type"), str) for item in media)
+        told = keys is not None and all(isinstance(item.get("type"), str) for item in media.values())
         return 0 if told and keys is not None and len(media) == len(keys) else None
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:

@@ -1,0 +1,107 @@
+"""How X says no: problem documents, the older error lists, and what its headers tell."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from platforms.base import Platform, epoch
+from platforms.errors import (
+    BudgetExhausted,
+    Gone,
+    Misconfigured,
+    PlatformError,
+    RateLimited,
+    Rejected,
+    Scope,
+    ScopeMissing,
+    Unavailable,
+)
+
+VOCABULARIES = {"tweet": "tweet.fields", "post": "post.fields"}
+
+
+class VocabularyRefused(Rejected):
+    """X does not know the name that fields were asked for by."""
+
+
+class XErrors(Platform):
+    """A platform that answers failures as X does."""
+
+    # The last path segment of a problem's `type`, or an old style numeric code.
+    # https://docs.x.com/x-api/fundamentals/response-codes-and-errors
+    error_codes = {
+        "unsupported-authentication": Misconfigured,
+        "client-forbidden": Misconfigured,
+        "oauth1-permissions": ScopeMissing,
+        "rate-limit-exceeded": RateLimited,
+        "88": RateLimited,
+        "invalid-request": Rejected,
+        "resource-not-found": Gone,
+        "not-authorized-for-resource": Unavailable,
+        "disallowed-resource": Unavailable,
+        "not-authorized-for-field": ScopeMissing,
+        "field-unauthorized": ScopeMissing,
+        "field-hydration-failure": Unavailable,
+        "resource-unavailable": Unavailable,
+        "internal-error": Unavailable,
+    }
+
+    def error_code(self, payload: Any) -> str:
+        kind = str(payload.get("type") or "")
+        if not kind and isinstance(payload.get("errors"), list) and payload["errors"]:
+            first = payload["errors"][0]
+            kind = str(first.get("type") or first.get("code") or "")
+        return kind.rstrip("/").rsplit("/", 1)[-1]
+
+    def error_detail(self, payload: Any) -> str:
+        first = payload["errors"][0] if payload.get("errors") else {}
+        return str(payload.get("detail") or payload.get("title") or first.get("message") or first.get("detail") or "")
+
+    def item_error(self, item: Any) -> PlatformError:
+        """The failure of one item of an answer that is otherwise good."""
+        return self.error_codes.get(self.error_code(item), Unavailable)(self.error_detail(item)[:200])
+
+    def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
+        if status == 402:
+            return BudgetExhausted("The X app has no credits left.", scope="app")
+        if not isinstance(payload, dict):
+            return None
+        code = self.error_code(payload)
+        if code == "usage-capped":
+            midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
+            return BudgetExhausted("The X app's usage cap is reached.", scope="app", retry_at=midnight)
+        if status == 400 and _names_vocabulary(payload):
+            return VocabularyRefused(self.error_detail(payload)[:300])
+        if status == 403 and code not in self.error_codes:
+            return self._forbidden(code, payload)
+        about_items = any("resource_id" in item or "value" in item for item in payload.get("errors") or ())
+        if status < 300 and payload.get("errors") and "data" not in payload and not about_items:
+            return self.error_codes.get(code, Rejected)(self.error_detail(payload)[:300])
+        return None
+
+    def _forbidden(self, code: str, payload: Any) -> PlatformError | None:
+        """A missing scope has no type of its own: it is a bare "Forbidden", or is named in words."""
+        detail = self.error_detail(payload)[:300]
+        if payload.get("reason") == "client-not-enrolled":
+            return Misconfigured(detail)
+        if "error" not in payload and (code in ("", "about:blank") or re.search("scope|permission", detail, re.I)):
+            return ScopeMissing(detail)
+        return None
+
+    def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
+        of_app = {str(limit.calls) for limit in self.limits if limit.scope == "app"}
+        for prefix in ("x-app-limit-24hour", "x-user-limit-24hour", "x-rate-limit"):
+            reset = epoch(headers.get(f"{prefix}-reset"))
+            if headers.get(f"{prefix}-remaining") == "0" and reset is not None:
+                app = "app" in prefix or (prefix == "x-rate-limit" and headers.get(f"{prefix}-limit") in of_app)
+                return "app" if app else "account", reset
+        return None
+
+
+def _names_vocabulary(payload: Any) -> bool:
+    """Whether a refusal is about the parameter that names fields."""
+    texts = [str(payload.get("detail") or "")]
+    for error in payload.get("errors") or ():
+        texts += [str(error.get("message") or ""), *(error.get("parameters") or {}), str(error.get("parameter") or "")]
+    return any(name in text for name in VOCABULARIES.values() for text in texts)
