@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.models import Mode, Organization, SocialAccount, Status
 from accounts.services import access, connections, keys
@@ -40,10 +42,12 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Demo:
-    """What there is to try: a key of scope `*`, and what it sees."""
+    """What there is to try: a key of scope `*`, what it sees, and a login to the admin. No password: it was changed."""
 
     organization: Organization
     key: str
+    username: str
+    password: str | None
     accounts: list[SocialAccount]
     posts: list[Post]
 
@@ -59,7 +63,19 @@ def create_or_find() -> Demo:
         with transaction.atomic():
             made = _posts(organization, accounts)
             _history(accounts)
-    return Demo(organization, text, accounts, sorted(made, key=lambda post: post.created_at, reverse=True))
+    username, password = _staff()
+    newest_first = sorted(made, key=lambda post: post.created_at, reverse=True)
+    return Demo(organization, text, username, password, accounts, newest_first)
+
+
+def _staff() -> tuple[str, str | None]:
+    """A superuser whose password follows from the SECRET_KEY."""
+    users = get_user_model().objects
+    password = salted_hmac("analytics.services.demo", SEED).hexdigest()[:16]
+    user = users.filter(username=SEED).first()
+    if user is None:
+        user = users.create_superuser(SEED, password=password)
+    return SEED, password if user.check_password(password) else None
 
 
 def _key() -> tuple[Any, str]:

@@ -22,7 +22,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(_document(made, address)))
             return
         first = made.posts[0].pk
-        self.stdout.write(f"Address:  {address}   (docs: {address}/docs, admin: {address}/admin/)")
+        self.stdout.write(f"Address:  {address}   (docs: {address}/docs)")
+        self.stdout.write(f"Admin:    {address}/admin/   ({made.username}, {made.password or 'the password you chose'})")
         self.stdout.write(f"API key:  {made.key}")
         self.stdout.write("Try:")
         self.stdout.write(f"  curl -H 'Authorization: Bearer {made.key}' {address}/api/v1/posts/{first}/analytics")
@@ -32,6 +33,7 @@ def _document(made: demo.Demo, address: str) -> dict[str, Any]:
     return {
         "address": address,
         "key": made.key,
+        "admin": {"username": made.username, "password": made.password},
         "organization_id": str(made.organization.pk),
         "accounts": [{"id": str(account.pk), "platform": account.platform} for account in made.accounts],
         "posts": [str(post.pk) for post in made.posts],
