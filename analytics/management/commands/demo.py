@@ -23,7 +23,8 @@ class Command(BaseCommand):
             return
         first = made.posts[0].pk
         self.stdout.write(f"Address:  {address}   (docs: {address}/docs)")
-        self.stdout.write(f"Admin:    {address}/admin/   ({made.username}, {made.password or 'the password you chose'})")
+        password = made.password or "the password you chose"
+        self.stdout.write(f"Admin:    {address}/admin/   (user {made.username}, password {password})")
         self.stdout.write(f"API key:  {made.key}")
         self.stdout.write("Try:")
         self.stdout.write(f"  curl -H 'Authorization: Bearer {made.key}' {address}/api/v1/posts/{first}/analytics")
