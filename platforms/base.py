@@ -1,6 +1,6 @@
 """What an adapter is: facts as attributes, and conversations that yield requests."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
@@ -133,11 +133,11 @@ class Platform:
         """The canonical form of an account id; ValueError with the expected form if it has none."""
         raise NotImplementedError
 
-    def check_extra(self, key: str, value: Any) -> str:
-        """A caller's `extra` value in canonical form; ValueError naming what is wrong."""
+    def check_extra(self, key: str, value: Any, *, mapped: Container[str] = ()) -> str:
+        """A caller's `extra` value in canonical form; ValueError naming what is wrong. `mapped` as in `hosts`."""
         allowed = self.extra[key]
-        if not isinstance(value, str) or not value:
-            raise ValueError("must be a non-empty string")
+        if not isinstance(value, str) or not 0 < len(value) <= 255:
+            raise ValueError("must be a string of 1 to 255 characters")
         if allowed is not None and value not in allowed:
             raise ValueError(f"must be one of {', '.join(allowed)}")
         return value

@@ -1,7 +1,7 @@
 """Bluesky, AT Protocol XRPC."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,8 +95,8 @@ class Bluesky(Platform):
             raise ValueError("expected the account's DID, such as did:plc:abcdefghijklmnopqrstuvwx")
         return value
 
-    def check_extra(self, key: str, value: Any) -> str:
-        return check_public_origin(super().check_extra(key, value))
+    def check_extra(self, key: str, value: Any, *, mapped: Container[str] = ()) -> str:
+        return check_public_origin(super().check_extra(key, value), mapped=mapped)
 
     def base_url_for(self, account: Account) -> str:
         return f"{account.extra['pds_host']}/xrpc/" if account.extra.get("pds_host") else self.base_url

@@ -36,7 +36,7 @@ P = ParamSpec("P")
 UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What reading an odd answer raises."""
 CALL_SECONDS = 30.0
-CONVERSATION_SECONDS = 120.0
+CONVERSATION_SECONDS = 60.0
 LONGEST_GATE = timedelta(days=31)
 Gate = tuple[str, datetime, str]
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -58,8 +58,11 @@ def is_public(address: str) -> bool:
     return ip.is_global and ip in _UNICAST
 
 
-def check_public_origin(origin: str) -> str:
-    """An `https://host[:port]` origin in canonical form; ValueError if it is none, or plainly not a public one."""
+def check_public_origin(origin: str, *, mapped: Container[str] = ()) -> str:
+    """An `https://host[:port]` origin in canonical form; ValueError if it is none, or plainly not a public one.
+
+    A host in `mapped` is pointed elsewhere by whoever runs the service, and need not look public.
+    """
     try:
         parts = urlsplit(origin.strip())
         port = parts.port
@@ -72,13 +75,19 @@ def check_public_origin(origin: str) -> str:
     plausible = host.isascii() and all(c.isalnum() or c in "-.:" for c in host)
     if parts.scheme != "https" or not host or not bare or not plausible:
         raise ValueError("must be an https origin such as https://pds.example.com")
+    shown = f"[{host}]" if ":" in host else host
+    netloc = shown + (f":{port}" if port not in (None, 443) else "")
+    if netloc not in mapped and host not in mapped:
+        _check_looks_public(host)
+    return f"https://{netloc}"
+
+
+def _check_looks_public(host: str) -> None:
     literal = _literal_address(host)
     if literal is not None and not is_public(literal):
         raise ValueError("must not be a private, loopback or link-local address")
     if literal is None and ("." not in host or host.endswith((".localhost", ".local", ".internal"))):
         raise ValueError("must be a public host name")
-    shown = f"[{host}]" if ":" in host else host
-    return f"https://{shown}" + (f":{port}" if port not in (None, 443) else "")
 
 
 def _literal_address(host: str) -> str | None:

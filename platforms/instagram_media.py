@@ -55,7 +55,6 @@ class _Listing:
     wanted: frozenset[str]
     nodes: dict[str, Raw] = field(default_factory=dict)
     metrics: tuple[str, ...] = METRICS
-    retired: set[str] = field(default_factory=set)
     size: int = PAGE
     after: str = ""
     idle: int = 0
@@ -79,7 +78,7 @@ class _Listing:
         params = {"limit": str(self.size), "fields": names, **after}
         return Request(f"{account.network_unique_id}/media", params=params, group="media")
 
-    def ease(self, error: PlatformError) -> bool:
+    def ease(self, error: PlatformError, account: Account) -> bool:
         """Make the request for a refused page lighter; False if that cannot be."""
         if isinstance(error, TooMuchData) and self.size > 10:
             self.size //= 2
@@ -88,7 +87,7 @@ class _Listing:
             return False
         left = error.left(self.metrics) if isinstance(error, MetricRefused) and error.general else ()
         if left and left != self.metrics:
-            self.retired |= set(self.metrics) - set(left)
+            account.retired.update(set(self.metrics) - set(left))
             self.metrics = left
             return True
         self.denied |= isinstance(error, ScopeMissing)
@@ -116,11 +115,11 @@ class _Listing:
 def read_media(ids: Sequence[str], account: Account, alive: Request) -> Call[dict[str, Item]]:
     """Raw answers by media id. `alive` is asked where a medium is gone: an account out of reach looks the same."""
     unlisted = frozenset(account.memory.get("unlisted", ()))
-    seen = _Listing(frozenset(ids) - unlisted)
+    seen = _Listing(frozenset(ids) - unlisted, metrics=_without(METRICS, account))
     if len(seen.wanted) > SINGLES:
         yield from _walk(seen, account)
     found: dict[str, Item] = {
-        i: _reading(raw, seen.retired, denied=seen.denied)
+        i: _reading(raw, account, denied=seen.denied)
         for i, raw in seen.nodes.items()
         if "insights" in raw or seen.denied or _is_old(raw, account)
     }
@@ -151,7 +150,7 @@ def _walk(seen: _Listing, account: Account) -> Call[None]:
         except Gone as error:
             raise AccountNotFound(error.detail) from error
         except PlatformError as error:
-            if seen.ease(error):
+            if seen.ease(error, account):
                 continue
             if not isinstance(error, TryLater):
                 raise
@@ -164,59 +163,62 @@ def _read_singly(ids: Sequence[str], seen: _Listing, account: Account) -> Call[d
     """Node and insights of each, side by side; then insights again where a metric was refused."""
     unknown = [i for i in ids if i not in seen.nodes]
     known = {i: seen.nodes[i] for i in ids if i in seen.nodes}
-    asked = {i: _first_metrics(known.get(i)) for i in ids if not seen.denied and not _is_old(known.get(i, {}), account)}
+    reading = [i for i in ids if not seen.denied and not _is_old(known.get(i, {}), account)]
+    asked = {i: _first_metrics(known.get(i), account) for i in reading}
     requests = [Request(i, params={"fields": ",".join(NODE)}, group="node") for i in unknown]
     requests += [_insights(i, metrics) for i, metrics in asked.items()]
     answers = (yield tuple(requests)) if requests else ()
     nodes: dict[str, Any] = known | dict(zip(unknown, answers, strict=False))
     insights: dict[str, Any] = dict(zip(asked, answers[len(unknown) :], strict=True))
-    retired = yield from _ask_again(asked, nodes, insights)
+    yield from _ask_again(asked, nodes, insights, account)
     seen.denied |= any(isinstance(answer, ScopeMissing) for answer in insights.values())
     read = {i: _join(i, nodes[i], insights.get(i), account) for i in ids}
     _remember_unlisted(account, [i for i in ids if i not in seen.nodes and _is_unlisted(read[i], seen)])
     denied = {i for i in ids if seen.denied and not isinstance(insights.get(i), dict)}
     return {
-        i: _reading(item, retired, denied=i in denied) if isinstance(item, dict) else item for i, item in read.items()
+        i: _reading(item, account, denied=i in denied) if isinstance(item, dict) else item for i, item in read.items()
     }
 
 
 def _ask_again(
-    asked: Mapping[str, Sequence[str]], nodes: Mapping[str, Any], insights: dict[str, Any]
-) -> Call[frozenset[str]]:
-    """Ask with fewer metrics where one was refused, until something is left to read; the metrics that are retired."""
+    asked: Mapping[str, Sequence[str]], nodes: Mapping[str, Any], insights: dict[str, Any], account: Account
+) -> Call[None]:
+    """Ask with fewer metrics where one was refused, until something is left to read."""
     asked = dict(asked)
-    retired: set[str] = set()
     for _ in range(3):
         again: dict[str, Sequence[str]] = {}
         for media_id, metrics in asked.items():
             refusal = insights[media_id]
             if isinstance(refusal, MetricRefused) and isinstance(nodes[media_id], dict):
-                again[media_id] = _next_metrics(metrics, refusal, nodes[media_id])
-                left = refusal.left(metrics)
-                if refusal.general and left and metrics == _first_metrics(nodes[media_id]):
-                    retired |= set(metrics) - set(left)
+                own, left = _first_metrics(nodes[media_id], account), refusal.left(metrics)
+                if refusal.general and left and metrics == own:
+                    account.retired.update(set(metrics) - set(left))
+                again[media_id] = _next_metrics(metrics, left, own)
         again = {media_id: metrics for media_id, metrics in again.items() if metrics}
         if not again:
             break
         asked |= again
         insights |= zip(again, (yield tuple(_insights(i, metrics) for i, metrics in again.items())), strict=True)
-    return frozenset(retired)
 
 
 def _insights(media_id: str, metrics: Sequence[str]) -> Request:
     return Request(f"{media_id}/insights", params={"metric": ",".join(metrics)}, group="insights")
 
 
-def _first_metrics(node: Raw | None) -> tuple[str, ...]:
-    return STORY_METRICS if node and node.get("media_product_type") == "STORY" else METRICS
+def _first_metrics(node: Raw | None, account: Account) -> tuple[str, ...]:
+    story = node is not None and node.get("media_product_type") == "STORY"
+    return _without(STORY_METRICS if story else METRICS, account)
 
 
-def _next_metrics(asked: Sequence[str], refusal: MetricRefused, node: Raw) -> tuple[str, ...]:
+def _without(metrics: Sequence[str], account: Account) -> tuple[str, ...]:
+    """The metrics that are not retired; all of them rather than none."""
+    return tuple(name for name in metrics if name not in account.retired) or tuple(metrics)
+
+
+def _next_metrics(asked: Sequence[str], left: Sequence[str], own: Sequence[str]) -> Sequence[str]:
     """What to ask for after a refusal: the kind's own metrics, then those not refused, then fewer and fewer."""
-    own = _first_metrics(node)
-    if own != METRICS and tuple(asked) == METRICS:
+    if "replies" in own and "replies" not in asked and "likes" in asked:
         return own
-    left = refusal.left(asked)
     if left and len(left) < len(asked):
         return left
     return ("views", "reach") if len(asked) > 2 else ("reach",) if tuple(asked) == ("views", "reach") else ()
@@ -249,11 +251,11 @@ def _media(item: Any) -> Raw:
     return raw
 
 
-def _reading(raw: Raw, retired: frozenset[str] | set[str], *, denied: bool) -> Item:
+def _reading(raw: Raw, account: Account, *, denied: bool) -> Item:
     """A raw answer with the reasons for its nulls that it cannot show by itself."""
     reasons: dict[str, Reason] = {}
     for dimension, value in media_metrics(raw).items():
-        if value is None and FIELDS[dimension] in retired:
+        if value is None and FIELDS[dimension] in account.retired:
             reasons[dimension] = Reason.RETIRED
         elif value is None and denied and dimension is not Dimension.CLICKS:
             reasons[dimension] = Reason.SCOPE_MISSING

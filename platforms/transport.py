@@ -97,18 +97,29 @@ class _Watch:
         self.fired = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._owned = False
         self._done = False
 
     def bind(self, handle: socket.socket | None) -> None:
         """Put the connection's socket under watch; at once cut off if the deadline has passed."""
         with self._lock:
-            self._socket = handle
+            if self._owned and self._socket is not None:
+                self._socket.close()
+            self._socket, self._owned = handle, False
             fired = self.fired
         if fired:
             self._cut(handle)
 
+    def keep(self, handle: socket.socket) -> bool:
+        """Take over the socket of a connection that closes while its answer is read; False if it is not watched."""
+        with self._lock:
+            self._owned = self._socket is handle and not self._done
+            return self._owned
+
     def done(self) -> None:
         with self._lock:
+            if self._owned and self._socket is not None:
+                self._socket.close()
             self._done = True
             self._socket = None
 
@@ -158,9 +169,10 @@ class _Watched:
         super().request(*args, **kwargs)  # type: ignore[misc]
 
     def close(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        watch: _Watch | None = getattr(_current, "watch", None)
+        handle, self._handle = self._handle, None
+        if handle is not None and not (watch is not None and watch.keep(handle)):
+            handle.close()
         super().close()  # type: ignore[misc]
 
 

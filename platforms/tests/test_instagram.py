@@ -1,118 +1,25 @@
-"""Instagram: two hosts, kinds of media, the listing, refused metrics, media that spoil a page."""
+"""Instagram media: the listing, kinds of media, refused metrics, media that spoil a page."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from platforms import registry
-from platforms.base import Account, Reading
-from platforms.dimensions import AccountDimension, Dimension, Reason
+from platforms.base import Reading
+from platforms.dimensions import Dimension, Reason
 from platforms.errors import (
     AccountNotFound,
     Gone,
     MalformedPayload,
-    PlatformError,
     RateLimited,
-    Rejected,
     TokenExpired,
     Unavailable,
 )
 from platforms.instagram_media import METRICS, STORY_METRICS
-from platforms.oauth import Credentials
-from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
-from platforms.tests.test_x import Closed
-from platforms.transport import Exchange
+from platforms.tests.instagram_network import INSTAGRAM, POISON, Network, failure, numbers
+from platforms.tests.replay import Answers, account_of, client_for, raw_of
 
 pytestmark = pytest.mark.usefixtures("then")
-
-INSTAGRAM = registry.get("instagram")
-ME = "17841400000000001"
-
-
-def failure(code: int, message: str = "", subcode: int = 0, status: int = 400) -> tuple[int, Any]:
-    return status, {"error": {"code": code, "message": message, "error_subcode": subcode, "type": "OAuthException"}}
-
-
-POISON = failure(100, "Media posted before business account conversion", 2108006)
-
-
-class Network:
-    """A small Instagram: a listing, newest first, and whatever each test wants refused."""
-
-    def __init__(self, size: int) -> None:
-        self.ids = [f"17900000000{n:06d}" for n in range(size)]
-        self.media: dict[str, dict[str, Any]] = {}
-        for n, media_id in enumerate(self.ids):
-            stamp = (NOW - timedelta(hours=n)).strftime("%Y-%m-%dT%H:%M:%S+0000")
-            self.media[media_id] = {
-                "id": media_id,
-                "media_type": "IMAGE",
-                "media_product_type": "FEED",
-                "timestamp": stamp,
-                "like_count": 7,
-                "comments_count": 3,
-                "caption": "free text",
-            }
-        self.values = {name: n for n, name in enumerate((*METRICS, "replies", "link_clicks"), 10)}
-        self.listed = list(self.ids)
-        self.refuse: Callable[[str, list[str]], tuple[int, Any] | None] = lambda media_id, metrics: None
-        self.refuse_page: Callable[[list[str], dict[str, Any]], Any] = lambda ids, query: None
-        self.gone: set[str] = set()
-        self.account_gone = False
-        self.transport = Answers(self.answer)
-
-    def fetch(self, *ids: str, account: Account | None = None, **more: Any) -> dict[str, Any]:
-        account = account or account_of("instagram", {})
-        client = client_for("instagram", self.transport, account, **more)
-        found: dict[str, Any] = client.run(INSTAGRAM.fetch_posts(ids, account))
-        return found
-
-    @property
-    def calls(self) -> int:
-        return len(self.transport.asked)
-
-    def answer(self, exchange: Exchange) -> Any:
-        path = urlsplit(exchange.url).path.removeprefix("/v26.0/")
-        query = {name: values[0] for name, values in query_of(exchange).items()}
-        if path == f"{ME}/media":
-            return self.page(query)
-        if path in (ME, "me"):
-            return failure(100, "does not exist", 33) if self.account_gone else (200, {"id": ME, "user_id": ME})
-        media_id, _, insights = path.partition("/")
-        if media_id in self.gone or media_id not in self.media or self.account_gone:
-            return failure(100, "does not exist", 33)
-        if not insights:
-            return 200, self.media[media_id]
-        metrics = query["metric"].split(",")
-        return self.refuse(media_id, metrics) or (200, self.insights(metrics))
-
-    def insights(self, metrics: list[str]) -> dict[str, Any]:
-        return {"data": [{"name": name, "values": [{"value": self.values[name]}], "title": name} for name in metrics]}
-
-    def page(self, query: dict[str, str]) -> Any:
-        start, size = int(query.get("after", 0)), int(query["limit"])
-        ids = self.listed[start : start + size]
-        refused = self.refuse_page(ids, query)
-        if refused is not None:
-            return refused
-        media = [dict(self.media[i]) for i in ids]
-        _, _, metrics = query["fields"].partition("insights.metric(")
-        for item in media if metrics else ():
-            refusal = self.refuse(item["id"], metrics.strip(")").split(","))
-            if refusal is not None:
-                return refusal
-            item["insights"] = self.insights(metrics.strip(")").split(","))
-        paging: dict[str, Any] = {"cursors": {"before": str(start), "after": str(start + size)}}
-        if start + size < len(self.listed):
-            paging["next"] = "https://graph.facebook.com/next?access_token=paging"
-        return 200, {"data": media, "paging": paging}
-
-
-def numbers(item: Any) -> dict[Dimension, int | None]:
-    return INSTAGRAM.metrics(raw_of(item))
 
 
 # --- the listing -------------------------------------------------------------------------------------------------
@@ -133,12 +40,25 @@ def test_a_thousand_posts_with_a_metric_that_was_withdrawn_take_at_most_40_calls
         + [name for name in METRICS if name != "shares"]
     )
     network.refuse = lambda media_id, metrics: failure(100, words) if "shares" in metrics else None
-    found = network.fetch(*network.ids)
+    account = account_of("instagram", {})
+    found = network.fetch(*network.ids, account=account)
     assert network.calls <= 40
+    assert account.retired == {"shares"}
     reading = found[network.ids[0]]
     assert isinstance(reading, Reading)
     assert reading.unavailable == {Dimension.SHARES: Reason.RETIRED}
     assert numbers(reading)[Dimension.SAVES] == 15
+
+
+def test_a_retired_metric_is_not_asked_for() -> None:
+    network = Network(60)
+    network.refuse = lambda media_id, metrics: failure(100, "?") if "shares" in metrics else None
+    for ids in (network.ids, network.ids[:1]):
+        before, account = network.calls, account_of("instagram", {"retired": {"shares"}})
+        reading = network.fetch(*ids, account=account)[network.ids[0]]
+        assert isinstance(reading, Reading)
+        assert reading.unavailable == {Dimension.SHARES: Reason.RETIRED}
+        assert network.calls - before == 2
 
 
 def test_few_posts_are_read_one_by_one_side_by_side() -> None:
@@ -379,104 +299,3 @@ def test_a_token_of_the_other_host_looks_expired() -> None:
     with pytest.raises(TokenExpired):
         client_for("instagram", transport, account).run(INSTAGRAM.probe(account))
     assert urlsplit(transport.asked[0].url).netloc == "graph.instagram.com"
-
-
-# --- account, limits, tokens -------------------------------------------------------------------------------------
-
-
-def test_a_withdrawn_account_metric_does_not_cost_the_other() -> None:
-    def answer(exchange: Exchange) -> Any:
-        asked = query_of(exchange).get("metric", [""])[0].split(",")
-        if asked == [""]:
-            return 200, {"id": ME, "followers_count": 5}
-        if "views" in asked or "profile_views" in asked:
-            return failure(100, "(#100) metric[1] must be one of the following values: reach, follower_count")
-        return 200, {"data": [{"name": "reach", "total_value": {"value": 9}}]}
-
-    account = account_of("instagram", {})
-    result = client_for("instagram", Answers(answer), account).run(INSTAGRAM.fetch_account(account))
-    found = INSTAGRAM.account_metrics(raw_of(result))
-    assert found[AccountDimension.REACH] == 9
-    assert found[AccountDimension.FOLLOWERS] == 5
-    assert found[AccountDimension.IMPRESSIONS] is None
-
-
-@pytest.mark.parametrize(
-    ("headers", "closed"),
-    [
-        ({"x-app-usage": '{"call_count":28,"total_time":25,"total_cputime":25}'}, {}),
-        ({"x-app-usage": '{"call_count":100,"total_time":25}'}, {"instagram:app:app-1:": timedelta(hours=1)}),
-        (
-            {"x-business-use-case-usage": '{"1":[{"call_count":101,"estimated_time_to_regain_access":9}]}'},
-            {"instagram:account:account-1:": timedelta(minutes=9)},
-        ),
-        (
-            {"x-business-use-case-usage": '{"1":[{"call_count":100,"estimated_time_to_regain_access":0}]}'},
-            {"instagram:account:account-1:": timedelta(hours=1)},
-        ),
-        ({"x-app-usage": "[" * 60000}, {}),
-        ({"x-app-usage": '{"call_count":NaN}', "x-business-use-case-usage": "null"}, {}),
-    ],
-)
-def test_usage_headers_close_gates_for_every_endpoint(headers: dict[str, str], closed: dict[str, timedelta]) -> None:
-    gates, account = Closed(), account_of("instagram", {})
-    transport = Answers(lambda exchange: (200, {"id": ME}, headers))
-    client_for("instagram", transport, account, gates=gates).run(INSTAGRAM.probe(account))
-    assert {key: until - NOW for key, until in gates.closed.items()} == closed
-
-
-@pytest.mark.parametrize(("code", "key"), [(4, "app:app-1"), (17, "account:account-1"), (80002, "account:account-1")])
-def test_a_limit_parks_the_app_or_the_account(code: int, key: str) -> None:
-    gates, account = Closed(), account_of("instagram", {})
-    transport = Answers(lambda exchange: failure(code, "limit", status=403))
-    with pytest.raises(RateLimited):
-        client_for("instagram", transport, account, gates=gates).run(INSTAGRAM.probe(account))
-    assert list(gates.closed) == [f"instagram:{key}:"]
-
-
-def renew(login: str, answer: Any) -> tuple[Any, Answers]:
-    account, transport = account_of("instagram", {"extra": {"login": login}}), Answers(lambda exchange: answer)
-    return client_for("instagram", transport, account).run(INSTAGRAM.renew(account, TOKENS, APP)), transport
-
-
-def test_an_instagram_token_is_extended_without_the_apps_secret() -> None:
-    tokens, transport = renew("instagram", (200, {"access_token": "a2", "expires_in": 5183944}))
-    (exchange,) = transport.asked
-    assert exchange.url == "https://graph.instagram.com/refresh_access_token"
-    assert query_of(exchange) == {"grant_type": ["ig_refresh_token"], "access_token": [TOKENS.access_token]}
-    assert (tokens.access_token, tokens.refresh_token) == ("a2", "")
-    assert tokens.expires_at == NOW + timedelta(seconds=5183944)
-
-
-@pytest.mark.parametrize("words", ["The access token must be at least 24 hours old to be refreshed.", "Bad grant"])
-def test_a_refusal_to_extend_that_is_no_expiry_is_not_taken_for_one(words: str) -> None:
-    with pytest.raises(PlatformError) as caught:
-        renew("instagram", failure(100, words))
-    assert type(caught.value) is Rejected
-
-
-def test_a_token_is_extended_early_but_not_in_its_first_day() -> None:
-    for login in ("instagram", "facebook"):
-        facts = INSTAGRAM.refresh_for(account_of("instagram", {"extra": {"login": login}}))
-        assert facts is not None
-        assert (facts.early, facts.min_age, facts.revives) == (timedelta(days=7), timedelta(hours=24), False)
-    account = account_of("instagram", {})
-    with pytest.raises(TokenExpired):
-        client_for("instagram", Answers(lambda exchange: (200, {})), account).run(
-            INSTAGRAM.renew(account, Credentials(refresh_token="x"), APP)
-        )
-
-
-def test_a_message_that_repeats_the_token_is_shown_without_it() -> None:
-    account = account_of("instagram", {})
-    words = f"Malformed access token {TOKENS.access_token}"
-    with pytest.raises(TokenExpired) as caught:
-        client_for("instagram", Answers(lambda exchange: failure(190, words)), account).run(INSTAGRAM.probe(account))
-    assert caught.value.detail == "Malformed access token [removed]"
-    assert TOKENS.access_token not in f"{caught.value} {caught.value.evidence}"
-
-
-@pytest.mark.parametrize("given", ["CxYz123", "https://www.instagram.com/p/CxYz123/", "1790_17841", "12"])
-def test_a_shortcode_is_no_id(given: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        INSTAGRAM.normalize_post_id(given, account_of("instagram", {}))

@@ -20,8 +20,8 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.oauth import App, Credentials
-from platforms.rates import Gates
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
+from platforms.tests.sample import Gates
 from platforms.transport import Exchange
 from platforms.x import created_at
 
@@ -53,19 +53,6 @@ def fetch(transport: Answers, *ids: str, account: Account | None = None, **more:
     account = account or account_of("x", {})
     found: dict[str, Any] = client_for("x", transport, account, **more).run(X.fetch_posts(ids, account))
     return found
-
-
-class Closed(Gates):
-    """Gates that note what closes them."""
-
-    def __init__(self) -> None:
-        self.closed: dict[str, datetime] = {}
-
-    def closed_until(self, keys: Any) -> datetime | None:
-        return None
-
-    def close(self, key: str, until: datetime, reason: str) -> None:
-        self.closed[key] = until
 
 
 def test_an_id_tells_when_its_post_was_made() -> None:
@@ -237,7 +224,7 @@ def test_an_error_item_does_not_hide_numbers_that_came() -> None:
 def test_spent_money_stops_everything_of_the_app(
     status: int, kind: str, headers: dict[str, str], error: type[Exception], until: datetime
 ) -> None:
-    gates = Closed()
+    gates = Gates()
     problem = {"type": f"https://api.x.com/2/problems/{kind}", "title": kind}
     with pytest.raises(error):
         fetch(Answers(lambda exchange: (status, problem, headers)), OLD, gates=gates)
@@ -267,7 +254,7 @@ RESET = str(int((NOW + timedelta(minutes=4)).timestamp()))
     ],
 )
 def test_a_spent_window_parks_its_endpoint_until_its_reset(headers: dict[str, str], key: str, minutes: int) -> None:
-    gates = Closed()
+    gates = Gates()
     with pytest.raises(RateLimited) as caught:
         fetch(Answers(lambda exchange: (429, {"type": "about:blank"}, headers)), OLD, gates=gates)
     assert gates.closed == {key: NOW + timedelta(minutes=minutes)}
@@ -275,7 +262,7 @@ def test_a_spent_window_parks_its_endpoint_until_its_reset(headers: dict[str, st
 
 
 def test_headers_of_the_last_allowed_call_close_the_gate_early() -> None:
-    gates = Closed()
+    gates = Gates()
     headers = {"x-rate-limit-limit": "5000", "x-rate-limit-remaining": "0", "x-rate-limit-reset": RESET}
     fetch(Answers(lambda exchange: (200, {"data": [post(OLD)]}, headers)), OLD, gates=gates)
     assert list(gates.closed) == ["x:account:account-1:tweets"]
