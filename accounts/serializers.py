@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.conf import settings
 from rest_framework import serializers
 
 from accounts.models import SocialAccount, Status
@@ -35,6 +36,8 @@ class TokenField(serializers.CharField):
         super().__init__(max_length=16000, write_only=True, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
         value: str = super().to_internal_value(data)
         if not _TOKEN.fullmatch(value):
             raise serializers.ValidationError("A token is printable ASCII without blanks.")
@@ -46,7 +49,7 @@ class SocialAccountSerializer(serializers.ModelSerializer[SocialAccount]):
 
     username = TextField(read_only=False)
     display_name = TextField()
-    profile_image_url = TextField()
+    profile_image_url = TextField(max_length=2000)
     account_type = TextField()
     tenant_id = TextField()
     scopes = serializers.ListField(child=serializers.CharField())
@@ -112,7 +115,7 @@ def _checked_extra(key: str, extra: dict[str, Any]) -> dict[str, str]:
         if name not in platform.extra:
             raise serializers.ValidationError({"extra": {name: "Unknown field."}})
         try:
-            checked[name] = platform.check_extra(name, value)
+            checked[name] = platform.check_extra(name, value, mapped=settings.PLATFORM_HOST_MAP)
         except ValueError as error:
             raise serializers.ValidationError({"extra": {name: str(error)}}) from error
     return checked

@@ -2,9 +2,10 @@
 
 from celery import shared_task
 
-from accounts.services import tokens
+from accounts.services import renewals
 
 
 @shared_task(ignore_result=True)
 def refresh_due_tokens() -> None:
-    tokens.refresh_due()
+    """Renew tokens that are near their end."""
+    renewals.refresh_due()

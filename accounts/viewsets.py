@@ -13,14 +13,12 @@ from rest_framework.response import Response
 
 from accounts import selectors
 from accounts.filters import SocialAccountFilter
-from accounts.models import SocialAccount, Status
+from accounts.models import SocialAccount
 from accounts.serializers import HealthSerializer, SocialAccountCreate, SocialAccountPatch, SocialAccountSerializer
 from accounts.services import connections, health
 from postfuze.api import params
 from postfuze.api.problems import Problem
 from postfuze.api.viewsets import OrganizationViewSet
-
-DEAD = (Status.TOKEN_EXPIRED, Status.REVOKED)
 
 
 class SocialAccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrganizationViewSet):
@@ -55,10 +53,13 @@ class SocialAccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Org
         account = self.get_object()
         given = SocialAccountPatch(data=request.data)
         given.is_valid(raise_exception=True)
-        needs_tokens = given.validated_data.get("status") == Status.ACTIVE and account.status in DEAD
-        if needs_tokens and not {"access_token", "refresh_token"} & given.validated_data.keys():
-            raise Problem("conflict", f"An account that is {account.status} becomes active by new tokens only.")
-        return Response(SocialAccountSerializer(connections.update(account, given.validated_data)).data)
+        try:
+            account = connections.update(account, given.validated_data)
+        except connections.Conflict as error:
+            raise Problem("conflict", str(error)) from error
+        except SocialAccount.DoesNotExist as error:
+            raise Problem("not_found") from error
+        return Response(SocialAccountSerializer(account).data)
 
     @extend_schema(request=None, responses={204: None})
     def destroy(self, request: Request, id: Any) -> Response:

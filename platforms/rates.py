@@ -9,6 +9,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from limits import RateLimitItemPerSecond
+from limits.errors import StorageError
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
@@ -100,8 +101,11 @@ class Meter:
             return self._instead._take(platform, limits, owner, live=live)
 
     @property
-    def _storage_errors(self) -> type[Exception] | tuple[type[Exception], ...]:
-        return () if isinstance(self._storage, MemoryStorage) else self._storage.base_exceptions
+    def _storage_errors(self) -> tuple[type[Exception], ...]:
+        if isinstance(self._storage, MemoryStorage):
+            return ()
+        own = self._storage.base_exceptions
+        return (StorageError, *own) if isinstance(own, tuple) else (StorageError, own)
 
     def _take(self, platform: str, limits: Sequence[Limit], owner: Owner, *, live: bool) -> datetime | None:
         counters = [self._counter(platform, limit, owner) for limit in limits]

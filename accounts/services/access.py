@@ -15,24 +15,29 @@ from platforms.hosts import HostMap
 from platforms.oauth import App, Credentials
 from platforms.rates import Meter
 
-
-@lru_cache
-def limits_storage(url: str) -> Storage:
-    """Where calls are counted: one storage for each address and process."""
-    return storage_from_string(url, wrap_exceptions=True)
+REDIS_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 
 @lru_cache
-def _meter(url: str, share: float, reserved: float) -> Meter:
-    return Meter(limits_storage(url), share=share, reserved=reserved)
+def limits_storage(url: str, mode: str) -> Storage:
+    """Where calls are counted: one storage for each address, mode and process. Redis is not waited for."""
+    if url.startswith("memory:"):
+        return storage_from_string(url)
+    return storage_from_string(url, wrap_exceptions=True, key_prefix=f"postfuze-{mode}", **REDIS_OPTIONS)
+
+
+@lru_cache
+def _meter(url: str, mode: str, share: float, reserved: float) -> Meter:
+    return Meter(limits_storage(url, mode), share=share, reserved=reserved)
 
 
 def platform_settings(mode: str) -> client.Settings:
     """How platforms are called in a mode: test accounts reach the sandbox, live ones the real hosts."""
     sandbox = settings.SANDBOX_URL if mode == Mode.TEST else ""
+    shares = settings.PROCESS_SHARE_OF_LIMITS, settings.LIVE_SHARE_OF_LIMITS
     return client.Settings(
         hosts=HostMap(settings.PLATFORM_HOST_MAP, sandbox),
-        meter=_meter(settings.LIMITS_STORAGE_URL, settings.PROCESS_SHARE_OF_LIMITS, settings.LIVE_SHARE_OF_LIMITS),
+        meter=_meter(settings.LIMITS_STORAGE_URL, mode, *shares),
     )
 
 
@@ -81,4 +86,4 @@ def app_of(account: SocialAccount) -> App:
 
 def gates_of(account: SocialAccount) -> DatabaseGates:
     """The gates that calls for an account pass; test accounts have their own."""
-    return DatabaseGates(account.platform)
+    return DatabaseGates(account.platform, account.mode)

@@ -12,6 +12,11 @@ from accounts.services.events import emit_account_event
 from platforms.oauth import jwt_expiry
 
 TOKEN_FIELDS = ("access_token", "refresh_token", "token_expires_at")
+DEAD = (Status.TOKEN_EXPIRED, Status.REVOKED)
+
+
+class Conflict(Exception):
+    """An account's state does not allow a change; the message says why."""
 
 
 def connect(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[SocialAccount, bool]:
@@ -21,32 +26,41 @@ def connect(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[So
     """
     identity = {"platform": given["platform"], "network_unique_id": given["network_unique_id"]}
     alive = SocialAccount.objects.filter(organization_id=organization_id, mode=mode, deleted_at=None, **identity)
-    account = alive.first()
-    if account is None:
+    while True:  # again if another request connects or disconnects it in the meantime
+        account = alive.first()
         try:
-            return _create(organization_id, mode, given), True
-        except IntegrityError:  # connected by another request in the meantime
-            account = alive.get()
-    return update(account, given), False
+            if account is None:
+                return _create(organization_id, mode, given), True
+            return update(account, given), False
+        except IntegrityError:
+            if not alive.exists():
+                raise
+        except SocialAccount.DoesNotExist:
+            continue
 
 
 def _create(organization_id: UUID, mode: str, given: dict[str, Any]) -> SocialAccount:
     with transaction.atomic():
         account = SocialAccount(organization_id=organization_id, mode=mode)
         _apply(account, given)
-        account.save()
+        account.save(force_insert=True)
         emit_account_event(account, "account.connected")
     return account
 
 
 def update(account: SocialAccount, given: dict[str, Any]) -> SocialAccount:
-    """Change what is given. New tokens return a `token_expired` or `revoked` account to `active`."""
+    """Change what is given. New tokens return a `token_expired` or `revoked` account to `active`.
+
+    Raises Conflict for a status that cannot be had, DoesNotExist if the account was disconnected.
+    """
     with transaction.atomic():
-        account = SocialAccount.objects.select_for_update().get(pk=account.pk)
+        account = SocialAccount.objects.select_for_update().get(pk=account.pk, deleted_at=None)
         was = account.status
+        if given.get("status") == Status.ACTIVE and was in DEAD and not _has_tokens(given):
+            raise Conflict(f"An account that is {was} becomes active by new tokens only.")
         _apply(account, given)
         account.save()
-        if account.status == Status.ACTIVE and was in (Status.TOKEN_EXPIRED, Status.REVOKED):
+        if account.status == Status.ACTIVE and was in DEAD:
             emit_account_event(account, "account.connected")
     return account
 
@@ -61,8 +75,12 @@ def _apply(account: SocialAccount, given: dict[str, Any]) -> None:
         _apply_tokens(account, given)
 
 
+def _has_tokens(given: dict[str, Any]) -> bool:
+    return bool(given.get("access_token") or given.get("refresh_token"))
+
+
 def _apply_tokens(account: SocialAccount, given: dict[str, Any]) -> None:
-    """New tokens replace the old ones whole: an expiry or refresh token of the old grant says nothing of the new."""
+    """What is given of the tokens. The end of an old access token says nothing of a new one's."""
     if "access_token" in given:
         account.access_token = crypto.encrypt(given["access_token"])
         account.token_expires_at = given.get("token_expires_at") or jwt_expiry(given["access_token"])
@@ -71,14 +89,19 @@ def _apply_tokens(account: SocialAccount, given: dict[str, Any]) -> None:
         account.token_expires_at = given["token_expires_at"]
     if "refresh_token" in given:
         account.refresh_token = crypto.encrypt(given["refresh_token"] or "")
-    if "access_token" not in given and "refresh_token" not in given:
-        return
-    account.refresh_claim = account.refresh_claimed_until = account.token_retry_at = account.refused_at = None
+    if "access_token" in given or "refresh_token" in given:
+        account.refresh_claim = account.refresh_claimed_until = None  # a refresh under way is one of older tokens
+    if _has_tokens(given):
+        _start_over(account)
+
+
+def _start_over(account: SocialAccount) -> None:
+    """New tokens: what was wrong with the old ones is forgotten."""
+    account.token_retry_at = account.refused_at = account.last_ok_at = account.last_error_at = None
     account.last_error_code = account.last_error_detail = ""
-    account.last_error_at = None
     account.failures = 0
     account.next_collect_at = timezone.now()
-    if account.status in (Status.TOKEN_EXPIRED, Status.REVOKED):
+    if account.status in DEAD:
         account.status = Status.ACTIVE
 
 
@@ -98,5 +121,6 @@ def disconnect(account: SocialAccount) -> None:
         account.deleted_at = timezone.now()
         account.access_token = account.refresh_token = ""
         account.next_collect_at = account.refresh_claim = account.refresh_claimed_until = None
+        account.claim = account.claimed_until = None
         account.save()
         emit_account_event(account, "account.disconnected")

@@ -3,10 +3,11 @@
 Within a process by futures, across processes by a row (PostgreSQL; SQLite serves one web process).
 """
 
+import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,10 +19,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import Flight
-from platforms.client import CONVERSATION_SECONDS
+from platforms.client import CALL_SECONDS, CONVERSATION_SECONDS
 from platforms.errors import PlatformError
 
-LASTS = timedelta(seconds=CONVERSATION_SECONDS + 30)
+logger = logging.getLogger(__name__)
+
+LASTS = timedelta(seconds=12)  # that a flight outlives its process; while that lives it is renewed
+RENEWED_EVERY = 4.0
+AT_MOST = CALL_SECONDS + CONVERSATION_SECONDS + 30  # a token exchange, a conversation, storing
 POLL_SECONDS = 0.05
 KEPT_SECONDS = 10.0
 TIMEOUT_CODE = "deadline_exceeded"
@@ -54,6 +59,7 @@ Work = Callable[[list[str]], dict[str, Landing]]
 
 
 def late() -> Failure:
+    """What an asker is told whose deadline passed first."""
     return Failure(TIMEOUT_CODE, "The platform did not answer before the deadline.", True)
 
 
@@ -125,27 +131,47 @@ def share(
 
 def _start(new: dict[str, "Future[Landing]"], work: Work, pool: ThreadPoolExecutor, since: float) -> None:
     holder = uuid.uuid4()
-    owned = _take_off(list(new), holder, since)
-    for key in new.keys() - owned:
-        _watcher.watch(key, new[key], since)
-    if owned:
-        pool.submit(_fly, {key: new[key] for key in owned}, work, holder)
+    try:
+        owned = _take_off(list(new), holder, since)
+        for key in new.keys() - owned:
+            _watcher.watch(key, new[key])
+        if owned:
+            _leases.hold(holder, owned)
+            pool.submit(_fly, {key: new[key] for key in owned}, work, holder)
+    except BaseException:  # else nobody would ever land them, and everybody who asks later would wait for them
+        _leases.release(holder)
+        for key, future in new.items():
+            _desk.land(key, future, _failed())
+        raise
 
 
 def _fly(futures: dict[str, "Future[Landing]"], work: Work, holder: uuid.UUID) -> None:
     """In the pool: do the work, tell everybody. The thread's database connection is given back."""
     landings: dict[str, Landing] = {}
-    failed: Landing = Failure("platform_error", "The call could not be made.", True)
     try:
         landings = work(list(futures))
+    except Exception:
+        logger.exception("a live call failed: %s", ", ".join(futures))
+        landings = dict.fromkeys(futures, _failed())
     finally:
         for key, future in futures.items():
-            landing = landings.get(key, failed) if landings else failed
-            try:
-                _touch_down(key, holder, landing)
-            finally:
-                _desk.land(key, future, landing)
+            _land(key, future, landings.get(key, _failed()), holder)
+        _leases.release(holder)
         connection.close()
+
+
+def _land(key: str, future: "Future[Landing]", landing: Landing, holder: uuid.UUID) -> None:
+    """Tell this process and the others how a call ended; no failure of that keeps the next key from being told."""
+    try:
+        _touch_down(key, holder, landing)
+    except Exception:
+        logger.exception("other processes cannot be told how %s ended", key)
+    finally:
+        _desk.land(key, future, landing)
+
+
+def _failed() -> Failure:
+    return Failure("platform_error", "The call could not be made.", True)
 
 
 # --- across processes ------------------------------------------------------------
@@ -185,6 +211,49 @@ def _touch_down(key: str, holder: uuid.UUID, landing: Landing) -> None:
         Flight.objects.filter(key=key, holder=holder).update(finished_at=Now(), outcome=outcome)
 
 
+class _Leases:
+    """Keeps this process's own flights from lapsing while they last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._held: dict[uuid.UUID, tuple[Collection[str], float]] = {}
+        self._thread: threading.Thread | None = None
+
+    def hold(self, holder: uuid.UUID, keys: Collection[str]) -> None:
+        """Renew the flights of `holder` from now on."""
+        if not _is_shared():
+            return
+        with self._lock:
+            self._held[holder] = (keys, time.monotonic() + AT_MOST)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+                self._thread.start()
+            self._lock.notify()
+
+    def release(self, holder: uuid.UUID) -> None:
+        """They have ended."""
+        with self._lock:
+            self._held.pop(holder, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._held:
+                    self._lock.wait()
+            time.sleep(RENEWED_EVERY)
+            now = time.monotonic()
+            with self._lock:
+                self._held = {holder: held for holder, held in self._held.items() if held[1] > now}
+                holders, keys = list(self._held), [key for keys, _ in self._held.values() for key in keys]
+            try:
+                ours = Flight.objects.filter(key__in=keys, holder__in=holders, finished_at=None)
+                ours.update(in_flight_until=Now() + LASTS)
+            except Exception:  # then others may call as well, which harms nobody
+                logger.exception("flights could not be renewed")
+            finally:
+                connection.close()
+
+
 class _Watcher:
     """Waits for flights of other processes: one thread and one query a round for all of them."""
 
@@ -193,7 +262,8 @@ class _Watcher:
         self._watched: dict[str, Future[Landing]] = {}
         self._thread: threading.Thread | None = None
 
-    def watch(self, key: str, future: "Future[Landing]", since: float) -> None:
+    def watch(self, key: str, future: "Future[Landing]") -> None:
+        """Land `future` when the flight does."""
         with self._lock:
             self._watched[key] = future
             if self._thread is None or not self._thread.is_alive():
@@ -211,6 +281,7 @@ class _Watcher:
             try:
                 landed = _landed(keys)
             except Exception:  # the database is away: whoever waits has a deadline
+                logger.exception("flights of other processes cannot be watched")
                 connection.close()
                 landed = {}
             with self._lock:
@@ -241,6 +312,7 @@ def _landed(keys: list[str]) -> dict[str, Landing]:
 
 
 _watcher = _Watcher()
+_leases = _Leases()
 
 
 def forget_landed() -> int:

@@ -1,7 +1,10 @@
 """Whether an account can be measured, asked of the platform itself where it can be."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.utils import timezone
 
@@ -11,7 +14,9 @@ from accounts.services.flights import Failure, Landing
 from accounts.services.tokens import TokenKeeper
 from platforms import pools
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, NeedsOwner, PlatformError
+from platforms.errors import DeadlineExceeded, NeedsFix, NeedsOwner, PlatformError
+
+logger = logging.getLogger(__name__)
 
 CODES = frozenset(
     {
@@ -46,17 +51,39 @@ def check(account: SocialAccount, *, since: float, deadline: float) -> Health:
 
     `since` and `deadline` are instants of `time.monotonic()`, as in `flights.share`.
     """
-    if account.status in UNCALLABLE or not access.platform_of(account).has_probe:
-        return Health(account, _code_of_status(account), False, timezone.now())
-    key = f"probe:{account.pk}"
-    landing = flights.share(
-        {(key,): lambda keys: {key: probe(account, wait_until=deadline)}},
-        lambda keys: pools.conversations_pool(account.platform),
+    return check_all([account], since=since, deadline=deadline)[0]
+
+
+def check_all(accounts: Sequence[SocialAccount], *, since: float, deadline: float) -> list[Health]:
+    """The same of many accounts, side by side, in their order."""
+    asked = {f"probe:{account.pk}": account for account in accounts if _is_askable(account)}
+    landings = flights.share(
+        {(key,): partial(_probes, account, deadline) for key, account in asked.items()},
+        lambda keys: pools.conversations_pool(asked[keys[0]].platform),
         since=since,
         deadline=deadline,
-    )[key]
-    account.refresh_from_db()
-    return Health(account, _code_of(landing), True, timezone.now())
+    )
+    return [_health(account, landings) for account in accounts]
+
+
+def _is_askable(account: SocialAccount) -> bool:
+    alive = account.deleted_at is None and account.status not in UNCALLABLE
+    return alive and access.platform_of(account).has_probe
+
+
+def _probes(account: SocialAccount, deadline: float, keys: list[str]) -> dict[str, Landing]:
+    return {key: probe(account, wait_until=deadline) for key in keys}
+
+
+def _health(account: SocialAccount, landings: Mapping[str, Landing]) -> Health:
+    key = f"probe:{account.pk}"
+    if key not in landings:
+        return Health(account, _code_by_itself(account), False, timezone.now())
+    stored = SocialAccount.objects.filter(pk=account.pk).first() or account
+    code = _code_of(landings[key])
+    if stored.status == Status.DISABLED or code is None:
+        code = _code_of_status(stored)
+    return Health(stored, code, True, timezone.now())
 
 
 def probe(account: SocialAccount, *, wait_until: float = 0.0) -> Landing:
@@ -78,6 +105,8 @@ def probe(account: SocialAccount, *, wait_until: float = 0.0) -> Landing:
         )
         client.run(platform.probe(as_known))
     except PlatformError as error:
+        if isinstance(error, NeedsFix):
+            logger.error("probe of account %s: %s evidence: %.500s", account.pk, error.detail, error.evidence)
         return Failure.of(note_failure(keeper.account, error))
     standing.record_success(keeper.account)
     return None
@@ -94,6 +123,12 @@ def note_failure(account: SocialAccount, error: PlatformError) -> PlatformError:
 
 def _code_of_status(account: SocialAccount) -> str | None:
     return None if account.status == Status.ACTIVE else account.status
+
+
+def _code_by_itself(account: SocialAccount) -> str | None:
+    """What status and expiry tell, where the platform is not asked."""
+    expired = account.token_expires_at is not None and account.token_expires_at <= timezone.now()
+    return _code_of_status(account) or ("token_expired" if expired else None)
 
 
 def _code_of(landing: Landing) -> str | None:

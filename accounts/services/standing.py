@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Gate, SocialAccount, Status
@@ -22,9 +23,25 @@ INCIDENT_LASTS = timedelta(hours=6)
 INCIDENT_REST = timedelta(hours=24)
 RETRY_IN_INCIDENT = timedelta(minutes=10)
 
+REFUSAL_FIELDS = (
+    "status",
+    "refused_at",
+    "token_retry_at",
+    "last_error_code",
+    "last_error_detail",
+    "last_error_at",
+    "updated_at",
+)
+EVENTS = {Status.TOKEN_EXPIRED: "account.token_expired", Status.REVOKED: "account.reauth_required"}
+
+
+def is_refusal(error: PlatformError) -> bool:
+    """Whether an error says that the account's tokens are no good."""
+    return isinstance(error, TokenExpired | Revoked)
+
 
 def record_success(account: SocialAccount) -> None:
-    """The platform accepted the account's token."""
+    """The platform accepted the account's token. Written at most every five minutes while nothing changes."""
     now = timezone.now()
     fresh = account.last_ok_at is not None and now - account.last_ok_at < OK_EVERY
     if fresh and account.status == Status.ACTIVE and not account.last_error_code:
@@ -32,69 +49,82 @@ def record_success(account: SocialAccount) -> None:
     cleared = {"last_ok_at": now, "last_error_code": "", "last_error_detail": "", "last_error_at": None}
     alive = SocialAccount.objects.filter(pk=account.pk, deleted_at=None)
     alive.update(**cleared)
-    alive.filter(status=Status.TOKEN_EXPIRED).update(status=Status.ACTIVE, token_retry_at=None)
+    alive.filter(status=Status.TOKEN_EXPIRED).update(status=Status.ACTIVE, token_retry_at=None, updated_at=now)
 
 
 def record_error(account: SocialAccount, error: PlatformError) -> None:
     """Note what went wrong, for staff and for the account's owner. No status changes."""
-    SocialAccount.objects.filter(pk=account.pk).update(
+    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).update(
         last_error_code=error.code, last_error_detail=error.detail[:500], last_error_at=timezone.now()
     )
 
 
 def record_refusal(account: SocialAccount, error: NeedsOwner) -> PlatformError:
-    """The platform refuses the account's tokens: flip its status and tell, once. Returns the error to answer with."""
-    status = Status.REVOKED if isinstance(error, Revoked) else Status.TOKEN_EXPIRED
-    kind = "account.reauth_required" if status == Status.REVOKED else "account.token_expired"
+    """The platform refuses the account's tokens: flip its status and tell, once. Returns the error to answer with.
+
+    In an incident nobody's status flips: who is active answers as if the platform were away.
+    """
     now = timezone.now()
     with transaction.atomic():
         in_incident = _is_incident(account, now)
         current = SocialAccount.objects.select_for_update().filter(pk=account.pk, deleted_at=None).first()
         if current is None or current.access_token != account.access_token:
             return Unavailable("The account's tokens have just been replaced.")  # the refusal was of older ones
-        current.refused_at = now
-        changed = ["refused_at", "last_error_code", "last_error_detail", "last_error_at"]
-        told: PlatformError = error
-        if in_incident and current.status == Status.ACTIVE:
-            told = Unavailable("The platform refuses most accounts at the moment; this one is not blamed for it.")
-        elif current.status in (Status.ACTIVE, Status.TOKEN_EXPIRED):
+        was, told = current.status, error if current.status != Status.ACTIVE or not in_incident else _held()
+        current.status = was if in_incident else _status_after(was, error)
+        current.refused_at = current.last_error_at = now
+        current.last_error_code, current.last_error_detail = told.code, told.detail[:500]
+        if current.status == Status.TOKEN_EXPIRED:
             current.token_retry_at = now + (RETRY_IN_INCIDENT if in_incident else RETRY_DEAD)
-            changed += ["status", "token_retry_at"]
-        flips = told is error and current.status == Status.ACTIVE
-        flips = flips or (status == Status.REVOKED and told is error and current.status == Status.TOKEN_EXPIRED)
-        if flips:
-            current.status = status
-        current.last_error_code, current.last_error_detail, current.last_error_at = told.code, told.detail[:500], now
-        current.save(update_fields=[*changed, "updated_at"])
-        if flips:
-            emit_account_event(current, kind, reason=error.detail)
-            logger.warning("account %s is %s: %s", current.pk, status, error.detail)
+        current.save(update_fields=REFUSAL_FIELDS)
+        if current.status != was:
+            emit_account_event(current, EVENTS[Status(current.status)], reason=error.detail)
+            logger.warning("account %s is %s: %s", current.pk, current.status, error.detail)
     return told
+
+
+def _held() -> Unavailable:
+    return Unavailable("The platform refuses most accounts at the moment; this one is not blamed for it.")
+
+
+def _status_after(status: str, error: NeedsOwner) -> str:
+    """The status that a refusal leads to; what is disabled or revoked stays so."""
+    if status not in (Status.ACTIVE, Status.TOKEN_EXPIRED):
+        return status
+    return Status.REVOKED if isinstance(error, Revoked) else Status.TOKEN_EXPIRED
+
+
+# --- incidents -------------------------------------------------------------------------------------------------------
 
 
 def _is_incident(account: SocialAccount, now: datetime) -> bool:
     """Whether this refusal is one of too many. Holds the platform's incident row, so that no two count at once."""
-    key = f"{account.platform}:incident:{account.mode}:"
-    Gate.objects.get_or_create(
-        key=key, defaults={"platform": f"{account.platform}-incident", "not_before": now - 2 * INCIDENT_REST}
-    )
-    gate = Gate.objects.select_for_update().get(key=key)
+    gate = _incident_row(account, now)
     if gate.not_before > now:
         return True
-    since = now - INCIDENT_WINDOW
-    others = SocialAccount.objects.filter(platform=account.platform, mode=account.mode).exclude(pk=account.pk)
-    refused = others.filter(refused_at__gte=since).count()
-    accepted = others.filter(last_ok_at__gte=since).count()
     rested = gate.not_before < now - INCIDENT_REST
-    if refused < INCIDENT_ACCOUNTS or accepted > refused or not rested:
+    others = SocialAccount.objects.filter(platform=account.platform, mode=account.mode, deleted_at=None)
+    refused = others.exclude(pk=account.pk).filter(refused_at__gte=now - INCIDENT_WINDOW)
+    count = refused.count()
+    if count < INCIDENT_ACCOUNTS or not rested or _accepted(others, refused) > count:
         return False
-    logger.error("%s refuses most accounts (%d refused, %d accepted): holding", account.platform, refused, accepted)
+    logger.error("%s refuses most accounts (%s mode): holding", account.platform, account.mode)
     gate.not_before, gate.reason, gate.updated_at = now + INCIDENT_LASTS, "incident", now
     gate.save(update_fields=["not_before", "reason", "updated_at"])
-    others.filter(refused_at__gte=since, status=Status.TOKEN_EXPIRED).update(token_retry_at=now + RETRY_IN_INCIDENT)
+    blamed = refused.filter(status__in=(Status.TOKEN_EXPIRED, Status.REVOKED))
+    blamed.update(status=Status.TOKEN_EXPIRED, token_retry_at=now + RETRY_IN_INCIDENT, updated_at=now)
     return True
 
 
-def is_refusal(error: PlatformError) -> bool:
-    """Whether an error says that the account's tokens are no good."""
-    return isinstance(error, TokenExpired | Revoked)
+def _incident_row(account: SocialAccount, now: datetime) -> Gate:
+    key = f"{account.platform}:incident:{account.mode}:"
+    long_ago = now - 2 * INCIDENT_REST
+    Gate.objects.get_or_create(key=key, defaults={"platform": f"{account.platform}-incident", "not_before": long_ago})
+    return Gate.objects.select_for_update().get(key=key)
+
+
+def _accepted(others: QuerySet[SocialAccount], refused: QuerySet[SocialAccount]) -> int:
+    """How many accounts have worked since the first of the refusals, and were not refused after that."""
+    first = refused.aggregate(first=Min("refused_at"))["first"]
+    unrefused = Q(refused_at=None) | Q(refused_at__lt=F("last_ok_at"))
+    return others.filter(unrefused, last_ok_at__gt=first).count()

@@ -5,8 +5,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -21,13 +23,18 @@ logger = logging.getLogger(__name__)
 
 CLAIM_LAPSES = timedelta(seconds=CALL_SECONDS + 15)
 POLL_SECONDS = 0.1
+STORE_PAUSES = (0.2, 1.0, 3.0)
+
+
+class AccountLeft(Unavailable):
+    """The account was disconnected or disabled in the meantime."""
 
 
 @dataclass
 class TokenKeeper:
     """Renews one account's tokens for one conversation. `wait_until` bounds the waiting for another's refresh.
 
-    `calls` counts token exchanges.
+    `account` is replaced by what is stored whenever that is read again. `calls` counts token exchanges.
     """
 
     account: SocialAccount
@@ -36,21 +43,22 @@ class TokenKeeper:
 
     def fresh(self) -> Credentials:
         """Credentials that live at least for the refresh margin, renewed first if they do not."""
-        expires_at = self.account.token_expires_at
-        margin = timedelta(seconds=settings.TOKEN_REFRESH_MARGIN)
         credentials = access.credentials_of(self.account)
-        facts = self._facts()
-        if expires_at is None or expires_at - timezone.now() > margin or not self._can_renew(facts, credentials):
+        facts, expires_at, now = self._facts(), self.account.token_expires_at, timezone.now()
+        ends_soon = expires_at is not None and expires_at - now <= timedelta(seconds=settings.TOKEN_REFRESH_MARGIN)
+        if facts is None or not ends_soon or not self._can_renew(facts, credentials):
             return credentials
-        expired = expires_at <= timezone.now()
-        if expired and facts is not None and not facts.revives:
+        expired = expires_at is None or expires_at <= now
+        if expired and not facts.revives:
             return credentials  # too late to extend it: the platform's answer will say so
         try:
             return self._renew(credentials.access_token)
-        except Unavailable:
-            if expired:
+        except AccountLeft:
+            raise
+        except PlatformError as error:
+            if expired or (standing.is_refusal(error) and facts.sends == "refresh_token"):
                 raise
-            return credentials  # still good; the next call tries again
+            return access.credentials_of(self.account)  # still good; the next call tries again
 
     def renew(self, stale: str) -> Credentials:
         """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way."""
@@ -63,16 +71,30 @@ class TokenKeeper:
             return credentials
         raise standing.record_refusal(self.account, TokenExpired("The token was refused and cannot be renewed."))
 
+    def extend(self) -> bool:
+        """Renew ahead of expiry, in the background; whether it was done. False if somebody else is at it."""
+        credentials = access.credentials_of(self.account)
+        if not self._can_renew(self._facts(), credentials):
+            return False
+        claim = self._claim()
+        if claim is None:
+            return False
+        self._exchange(claim, credentials)
+        return True
+
+    # --- steps ---------------------------------------------------------------------------------------------------
+
     def _renew(self, stale: str) -> Credentials:
+        asked_at = timezone.now()
         while True:
             self._reread()
             credentials = access.credentials_of(self.account)
             if credentials.access_token != stale:
                 return credentials
             if not self._can_renew(self._facts(), credentials):
-                raise standing.record_refusal(
-                    self.account, TokenExpired("The token was refused; there is no refresh token.")
-                )
+                refusal = TokenExpired("The token was refused; there is no refresh token.")
+                raise standing.record_refusal(self.account, refusal)
+            self._share_refusal(asked_at)
             claim = self._claim()
             if claim is not None:
                 return self._exchange(claim, credentials)
@@ -80,14 +102,13 @@ class TokenKeeper:
                 raise Unavailable("The account's token is being renewed by another process.")
             time.sleep(POLL_SECONDS)
 
-    def extend(self) -> None:
-        """Renew ahead of expiry, in the background. A refusal of a token that still works changes nothing."""
-        credentials = access.credentials_of(self.account)
-        claim = self._claim()
-        if claim is not None:
-            self._exchange(claim, credentials)
-
-    # --- steps ---------------------------------------------------------------------------------------------------
+    def _share_refusal(self, asked_at: Any) -> None:
+        """Raise if another's refresh of these tokens was refused while this one waited: asking again tells no more."""
+        refused_at = self.account.refused_at
+        if refused_at is None or refused_at <= asked_at:
+            return
+        held = self.account.status == Status.ACTIVE
+        raise (Unavailable if held else TokenExpired)(self.account.last_error_detail)
 
     def _facts(self) -> Refresh | None:
         return access.platform_of(self.account).refresh_for(access.as_platform_account(self.account))
@@ -103,21 +124,45 @@ class TokenKeeper:
     def _reread(self) -> None:
         fresh = SocialAccount.objects.filter(pk=self.account.pk, deleted_at=None).first()
         if fresh is None or fresh.status in (Status.DISABLED, Status.REVOKED):
-            raise Unavailable("The account was disconnected or disabled meanwhile.")
+            raise AccountLeft
         self.account = fresh
 
     def _claim(self) -> uuid.UUID | None:
-        """Take the right to refresh; None if somebody else has it. The database's clock decides."""
+        """Take the right to refresh the tokens as they were read; None if somebody else has or had it.
+
+        The database's clock decides.
+        """
         claim = uuid.uuid4()
         free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lt=Now())
+        callable_ = Q(deleted_at=None) & ~Q(status__in=(Status.DISABLED, Status.REVOKED))
         taken = SocialAccount.objects.filter(
-            free, pk=self.account.pk, access_token=self.account.access_token, deleted_at=None
+            free,
+            callable_,
+            pk=self.account.pk,
+            access_token=self.account.access_token,
+            refused_at=self.account.refused_at,
         ).update(refresh_claim=claim, refresh_claimed_until=Now() + CLAIM_LAPSES)
         return claim if taken else None
 
     def _exchange(self, claim: uuid.UUID, credentials: Credentials) -> Credentials:
-        platform = access.platform_of(self.account)
-        account = access.as_platform_account(self.account)
+        try:
+            stored = self._ask_and_store(claim, credentials)
+        except PlatformError as error:
+            try:
+                told = self._failed(error)
+            finally:
+                self._release(claim)  # not before, or who waits would ask again what was just refused
+            raise told from error
+        except BaseException:
+            self._release(claim)
+            raise
+        self._reread()
+        if stored:
+            standing.record_success(self.account)
+        return access.credentials_of(self.account)
+
+    def _ask_and_store(self, claim: uuid.UUID, credentials: Credentials) -> bool:
+        platform, account = access.platform_of(self.account), access.as_platform_account(self.account)
         app = access.app_of(self.account)
         client = Client(
             platform,
@@ -130,36 +175,24 @@ class TokenKeeper:
         )
         try:
             tokens = client.run(platform.renew(account, credentials, app))
-            stored = self._store(claim, tokens)  # the very next statement: a rotated pair exists nowhere else
-        except PlatformError as error:
-            self._release(claim)
-            raise self._failed(error) from error
-        except BaseException:
-            self._release(claim)
-            raise
+            return self._store(claim, tokens)  # the very next statement: a rotated pair exists nowhere else
         finally:
             self.calls += client.usage.calls
-        self._reread()
-        if not stored:
-            return access.credentials_of(self.account)
-        standing.record_success(self.account)
-        return Credentials(tokens.access_token, tokens.refresh_token or credentials.refresh_token, tokens.expires_at)
 
     def _store(self, claim: uuid.UUID, tokens: TokenSet) -> bool:
-        fresh = {
-            "access_token": crypto.encrypt(tokens.access_token),
-            "token_expires_at": tokens.expires_at,
-            "token_obtained_at": timezone.now(),
-            "refresh_claim": None,
-            "refresh_claimed_until": None,
-        }
-        if tokens.refresh_token:
-            fresh["refresh_token"] = crypto.encrypt(tokens.refresh_token)
-        if tokens.scopes:
-            fresh["scopes"] = list(tokens.scopes)
-        return bool(
-            SocialAccount.objects.filter(pk=self.account.pk, refresh_claim=claim, deleted_at=None).update(**fresh)
-        )
+        """Keep what was answered; False if the claim is no longer ours. A database that is away is waited for."""
+        fresh = _columns(tokens)
+        ours = SocialAccount.objects.filter(pk=self.account.pk, refresh_claim=claim, deleted_at=None)
+        for pause in STORE_PAUSES:
+            try:
+                return bool(ours.update(**fresh))
+            except (OperationalError, InterfaceError):
+                if connection.in_atomic_block:
+                    raise
+                logger.exception("the renewed tokens of account %s are not stored yet", self.account.pk)
+                connection.close()
+                time.sleep(pause)
+        return bool(ours.update(**fresh))
 
     def _release(self, claim: uuid.UUID) -> None:
         SocialAccount.objects.filter(pk=self.account.pk, refresh_claim=claim).update(
@@ -169,31 +202,28 @@ class TokenKeeper:
     def _failed(self, error: PlatformError) -> PlatformError:
         """What a failed exchange means. Only a clear refusal of tokens that are still the stored ones is one."""
         facts = self._facts()
-        still_good = self.account.token_expires_at is not None and self.account.token_expires_at > timezone.now()
-        if facts is not None and facts.sends == "access_token" and still_good:
-            standing.record_error(self.account, error)
-            return error
-        if isinstance(error, NeedsOwner) and standing.is_refusal(error):
+        expires_at = self.account.token_expires_at
+        extends = facts is not None and facts.sends == "access_token"
+        still_good = expires_at is not None and expires_at > timezone.now()
+        if isinstance(error, NeedsOwner) and standing.is_refusal(error) and not (extends and still_good):
             return standing.record_refusal(self.account, error)
         standing.record_error(self.account, error)
         return error
 
 
-def refresh_due(limit: int = 200) -> int:
-    """Renew tokens that are near their end, in the background. Returns how many were renewed."""
-    renewed = 0
-    soon = timezone.now() + timedelta(days=8)
-    accounts = SocialAccount.objects.filter(deleted_at=None, status=Status.ACTIVE, token_expires_at__lt=soon)
-    for account in accounts.order_by("token_expires_at")[:limit].iterator():
-        keeper = TokenKeeper(account)
-        facts = keeper._facts()
-        if facts is None or account.token_expires_at - timezone.now() > facts.early:
-            continue
-        if not keeper._can_renew(facts, access.credentials_of(account)):
-            continue
-        try:
-            keeper.extend()
-            renewed += 1
-        except PlatformError as error:
-            logger.info("account %s was not renewed: %s", account.pk, error.code)
-    return renewed
+def _columns(tokens: TokenSet) -> dict[str, Any]:
+    """What changes on an account with new tokens; the claim ends with it."""
+    now = timezone.now()
+    fresh: dict[str, Any] = {
+        "access_token": crypto.encrypt(tokens.access_token),
+        "token_expires_at": tokens.expires_at,
+        "token_obtained_at": now,
+        "refresh_claim": None,
+        "refresh_claimed_until": None,
+        "updated_at": now,
+    }
+    if tokens.refresh_token:
+        fresh["refresh_token"] = crypto.encrypt(tokens.refresh_token)
+    if tokens.scopes:
+        fresh["scopes"] = list(tokens.scopes)
+    return fresh

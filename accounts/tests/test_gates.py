@@ -1,0 +1,87 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from accounts.models import Gate
+from accounts.services import gates, health
+from accounts.services.gates import DatabaseGates
+from accounts.tests.factories import SocialAccountFactory
+
+pytestmark = pytest.mark.django_db
+KEY = "x:account:1:tweets"
+
+
+def test_what_one_process_parks_is_parked_for_all(django_assert_num_queries: Any) -> None:
+    until = timezone.now() + timedelta(minutes=5)
+    DatabaseGates("x").close(KEY, until, "rate_limited")
+    other = DatabaseGates("x")
+    with django_assert_num_queries(1):
+        assert other.closed_until([KEY, "x:account:1:"]) == until
+        assert other.closed_until(["x:account:2:tweets"]) is None
+    assert DatabaseGates("bluesky").closed_until([KEY]) is None
+
+
+def test_a_gate_is_never_opened_early() -> None:
+    far, near = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(minutes=1)
+    found = DatabaseGates("x")
+    found.close(KEY, far, "rate_limited")
+    found.close(KEY, near, "spent")
+    assert DatabaseGates("x").closed_until([KEY]) == found.closed_until([KEY]) == far
+    assert Gate.objects.get().reason == "rate_limited"
+
+
+def test_the_latest_of_several_gates_counts() -> None:
+    now = timezone.now()
+    for minutes, key in ((1, "a"), (3, "b"), (2, "c")):
+        gates.close("x", key, now + timedelta(minutes=minutes), "")
+    assert DatabaseGates("x").closed_until(["a", "b", "c", "d"]) == now + timedelta(minutes=3)
+
+
+def test_a_gate_opens_when_its_time_has_come() -> None:
+    gates.close("x", KEY, timezone.now() + timedelta(minutes=1), "")
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        assert DatabaseGates("x").closed_until([KEY]) is None
+        assert gates.open_expired() == 0
+    with time_machine.travel(timezone.now() + timedelta(days=3)):
+        assert gates.open_expired() == 1
+
+
+def test_the_sandbox_parks_nothing_of_the_real_platform() -> None:
+    until = timezone.now() + timedelta(minutes=5)
+    DatabaseGates("bluesky", "test").close("bluesky:host:bsky.social:", until, "rate_limited")
+    assert DatabaseGates("bluesky", "test").closed_until(["bluesky:host:bsky.social:"]) == until
+    assert DatabaseGates("bluesky", "live").closed_until(["bluesky:host:bsky.social:"]) is None
+
+
+def test_a_rate_limit_parks_its_account_until_the_time_named(sandbox: Any) -> None:
+    account, other = sandbox.connect("x"), sandbox.connect("x")
+    sandbox.fault("x", "rate_limited", retry_after=60)
+    for _ in range(2):
+        landing = health.probe(account)
+        assert landing is not None and landing.code == "rate_limited"
+        assert landing.retry_after is not None and 30 < landing.retry_after <= 61
+    assert sandbox.calls("x") == 1
+    sandbox.heal("x")
+    assert health.probe(other) is None
+    with time_machine.travel(timezone.now() + timedelta(seconds=62)):
+        assert health.probe(account) is None
+
+
+def test_a_meter_that_does_not_answer_costs_no_call(sandbox: Any, settings: Any, caplog: Any) -> None:
+    settings.LIMITS_STORAGE_URL = "redis://127.0.0.1:9/0"
+    account = sandbox.connect("x")
+    assert health.probe(account) is None
+    assert sandbox.calls("x") == 1
+    assert "limits are counted by this process alone" in caplog.text
+
+
+def test_the_sandbox_spends_no_budget_of_the_real_platform(sandbox: Any, settings: Any) -> None:
+    settings.PLATFORM_HOST_MAP = {"bsky.social": f"{sandbox.url}/bsky.social"}
+    settings.LIMITS_STORAGE_URL = "memory://"  # nothing counted by an earlier run
+    settings.PROCESS_SHARE_OF_LIMITS = 1 / 3000  # one call in five minutes
+    found = [SocialAccountFactory(platform="bluesky", mode=mode) for mode in ("test", "test", "live")]
+    landings = [health.probe(account) for account in found]
+    assert [landing.code for landing in landings if landing] == ["token_expired", "rate_limited", "token_expired"]
