@@ -21,6 +21,7 @@ CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS", parse.origins, [])
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -110,6 +111,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
+LOGIN_REDIRECT_URL = "admin:index"  # who opens the log-in page itself
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 AUTH_PASSWORD_VALIDATORS = [
@@ -124,6 +126,7 @@ LANGUAGE_CODE = "en-us"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "postfuze.formats"
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # straight from the installed packages: no collectstatic
 WHITENOISE_MAX_AGE = 3600
@@ -167,8 +170,11 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "postfuze"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_SOFT_TIME_LIMIT = COLLECT_TASK_SECONDS + 40  # the work stops by itself before; a call may take 30 s
-CELERY_TASK_TIME_LIMIT = COLLECT_TASK_SECONDS + 70
+# The work stops by itself before: its last batch may take a token exchange (30 s), a conversation (60 s), and storing.
+CELERY_TASK_SOFT_TIME_LIMIT = COLLECT_TASK_SECONDS + 110
+CELERY_TASK_TIME_LIMIT = COLLECT_TASK_SECONDS + 140
+# What a dead worker held is free again after this.
+COLLECT_CLAIM_SECONDS = env("COLLECT_CLAIM_SECONDS", partial(parse.whole, at_most=86400), CELERY_TASK_TIME_LIMIT + 30)
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 10 * CELERY_TASK_TIME_LIMIT}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -202,8 +208,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "PostFuze Analytics",
-    "DESCRIPTION": "What published posts and connected social accounts achieved, on eleven platforms.",
-    "VERSION": "1.0.0",
+    "DESCRIPTION": "What published posts and connected social accounts achieved, on social platforms.",
+    "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -226,7 +232,10 @@ UNFOLD = {
     "SITE_TITLE": "PostFuze Analytics",
     "SITE_HEADER": "PostFuze Analytics",
     "SITE_URL": "/docs",
+    "SITE_FAVICONS": [{"rel": "icon", "href": "data:,"}],  # none: browsers would ask for one
     "SHOW_HISTORY": False,
+    "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "analytics.admin.dashboard.dashboard",
 }
 
 # --- logs, error reporting
