@@ -1,0 +1,19 @@
+"""The admin of organizations, keys, accounts and what the service notes about them."""
+
+from accounts.admin.accounts import SocialAccountAdmin, SocialNetworkAdmin
+from accounts.admin.journal import FlightAdmin, GateAdmin, WebhookEventAdmin
+from accounts.admin.organizations import ApiKeyAdmin, OrganizationAdmin
+from accounts.admin.staff import GroupAdmin, StaffEntryAdmin, UserAdmin
+
+__all__ = [
+    "ApiKeyAdmin",
+    "FlightAdmin",
+    "GateAdmin",
+    "GroupAdmin",
+    "OrganizationAdmin",
+    "SocialAccountAdmin",
+    "SocialNetworkAdmin",
+    "StaffEntryAdmin",
+    "UserAdmin",
+    "WebhookEventAdmin",
+]

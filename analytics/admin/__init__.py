@@ -1,0 +1,14 @@
+"""The admin of posts and what was measured."""
+
+from analytics.admin.accounts import MeasuredAccountAdmin
+from analytics.admin.posts import PostAdmin, TargetAdmin
+from analytics.admin.snapshots import AccountMetricsAdmin, HeartbeatAdmin, PostAnalyticsAdmin
+
+__all__ = [
+    "AccountMetricsAdmin",
+    "HeartbeatAdmin",
+    "MeasuredAccountAdmin",
+    "PostAdmin",
+    "PostAnalyticsAdmin",
+    "TargetAdmin",
+]

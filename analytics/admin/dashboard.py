@@ -1,0 +1,36 @@
+"""The first page: which accounts need help, what is parked, and whether collecting runs."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.models import Gate, SocialAccount, Status
+from analytics import staff
+from analytics.models import Heartbeat
+from postfuze.admin import list_url
+
+SHOWN = 10
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the signed-in person may see of it."""
+    may = request.user.has_perm
+    if may("accounts.view_socialaccount"):
+        numbers = staff.account_numbers()
+        context["statuses"] = [
+            {"label": status.label, "number": numbers.get(status, 0), "url": _accounts(status__exact=status.value)}
+            for status in Status
+        ]
+        context["needing_help"] = staff.accounts_needing_help(SHOWN + 1)
+        context["failing_url"] = _accounts(error="any", deleted_at__isempty=1)
+    if may("accounts.view_gate"):
+        context["gates"] = staff.closed_gates(SHOWN + 1)
+        context["gates_url"] = list_url(Gate)
+    if may("analytics.view_heartbeat"):
+        context["heartbeats"] = staff.heartbeats()
+        context["heartbeats_url"] = list_url(Heartbeat)
+    return context | {"shown": SHOWN}
+
+
+def _accounts(**query: object) -> str:
+    return list_url(SocialAccount, **query)

@@ -1,0 +1,1 @@
+"""How instants are shown; for `FORMAT_MODULE_PATH`."""
