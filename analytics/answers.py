@@ -1,24 +1,25 @@
 """The bodies of analytics answers, from what services report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from accounts.models import SocialAccount
 from accounts.services.flights import Failure
 from analytics.formulas import totals
-from analytics.models import AccountMetrics, Post, PostAnalytics
+from analytics.models import Post
 from analytics.ranges import Range
 from analytics.rows import ACCOUNT_DIMENSIONS, account_row, post_row
 from analytics.services.live import AccountReport, TargetReport
 from postfuze.api.times import render
 
+Columns = Mapping[str, Any]
 NOTHING_YET = "No metrics have been collected for this account yet."
 
 
 def post_analytics(post: Post, reports: Sequence[TargetReport]) -> dict[str, Any]:
     """The newest snapshot of each target, totals, and what is missing and why."""
-    rows = [post_row(each.row) | {"source": _source(each)} for each in reports if each.row is not None]
+    rows = [post_row(vars(each.row)) | {"source": _source(each)} for each in reports if each.row is not None]
     live = sum(each.is_live for each in reports)
     return {
         "post_id": str(post.pk),
@@ -60,7 +61,7 @@ def _time(instant: datetime | None) -> str | None:
     return None if instant is None else render(instant)
 
 
-def post_history(post: Post, wanted: Range, rows: Sequence[PostAnalytics], next_cursor: str | None) -> dict[str, Any]:
+def post_history(post: Post, wanted: Range, rows: Sequence[Columns], next_cursor: str | None) -> dict[str, Any]:
     """The stored series of a post's targets."""
     return {"post_id": str(post.pk), **_range(wanted), "data": list(map(post_row, rows)), "next_cursor": next_cursor}
 
@@ -81,7 +82,7 @@ def account_metrics(report: AccountReport) -> dict[str, Any]:
         "network": report.account.platform,
         "source": _source(report),
         "captured_at": render(row.captured_at),
-        **account_row(row),
+        **account_row(vars(row)),
         "raw": row.raw,
         **error,
     }
@@ -90,14 +91,14 @@ def account_metrics(report: AccountReport) -> dict[str, Any]:
 def account_series(
     account: SocialAccount,
     wanted: Range,
-    rows: Sequence[AccountMetrics],
+    rows: Sequence[Columns],
     next_cursor: str | None,
     *,
     with_raw: bool,
 ) -> dict[str, Any]:
     """An account's stored series."""
     names = (*ACCOUNT_DIMENSIONS, "raw") if with_raw else ACCOUNT_DIMENSIONS
-    data = [{"captured_at": render(row.captured_at), **{name: getattr(row, name) for name in names}} for row in rows]
+    data = [{"captured_at": render(row["captured_at"]), **{name: row[name] for name in names}} for row in rows]
     return {
         "social_account_id": str(account.pk),
         "network": account.platform,

@@ -15,7 +15,7 @@ class PostFilter(StrictFilterSet):
     status = filters.ChoiceFilter(choices=PostStatus.choices)
     account_id = filters.UUIDFilter(method="of_target")
     platform = filters.ChoiceFilter(choices=registry.choices, method="of_target")
-    external_ref = filters.CharFilter()
+    external_ref = filters.CharFilter(strip=False)
     since = TimeFilter(field_name="created_at", lookup_expr="gte")
     until = TimeFilter(field_name="created_at", lookup_expr="lt")
 

@@ -1,38 +1,49 @@
-"""Snapshots as the API shows them. Pure: rows in, plain dicts out; for long series, so no serializer a row."""
+"""Snapshots as the API shows them: columns in, plain dicts out. For long series, so no model and no serializer."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from analytics.models import AccountMetrics, PostAnalytics
 from platforms import registry
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from postfuze.api.times import render
 
 DIMENSIONS = tuple(dimension.value for dimension in Dimension)
+ROW_COLUMNS = ("id", "target_id", "platform", *DIMENSIONS, "engagement_rate", "captured_at", "unavailable")
 ACCOUNT_DIMENSIONS = tuple(dimension.value for dimension in AccountDimension)
+ACCOUNT_COLUMNS = ("id", "captured_at", *ACCOUNT_DIMENSIONS)
 
 
-def post_row(row: PostAnalytics) -> dict[str, Any]:
+def post_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """One snapshot of a target, with a reason for each null dimension and for no other."""
-    values = {name: getattr(row, name) for name in DIMENSIONS}
+    values = {name: row[name] for name in DIMENSIONS}
     return {
-        "target_id": str(row.target_id),
-        "platform": row.platform,
+        "target_id": str(row["target_id"]),
+        "platform": row["platform"],
         **values,
-        "engagement_rate": row.engagement_rate,
-        "captured_at": render(row.captured_at),
-        "unavailable": _reasons(values, row.unavailable, registry.get(row.platform).dimensions()),
+        "engagement_rate": row["engagement_rate"],
+        "captured_at": render(row["captured_at"]),
+        "unavailable": _reasons(values, row["unavailable"], _reported(row["platform"])),
     }
 
 
-def account_row(row: AccountMetrics) -> dict[str, Any]:
-    """One snapshot of an account."""
-    values = {name: getattr(row, name) for name in ACCOUNT_DIMENSIONS}
-    reported = registry.get(row.platform).account_dimensions()
-    return {**values, "unavailable": _reasons(values, row.unavailable, reported)}
+def account_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of one snapshot of an account."""
+    values = {name: row[name] for name in ACCOUNT_DIMENSIONS}
+    return {**values, "unavailable": _reasons(values, row["unavailable"], _reported_of_account(row["platform"]))}
 
 
-def _reasons(values: Mapping[str, Any], stored: Mapping[str, str], reported: frozenset[Any]) -> dict[str, str]:
+@cache
+def _reported(platform: str) -> frozenset[str]:
+    return registry.get(platform).dimensions()
+
+
+@cache
+def _reported_of_account(platform: str) -> frozenset[str]:
+    return registry.get(platform).account_dimensions()
+
+
+def _reasons(values: Mapping[str, Any], stored: Mapping[str, str], reported: frozenset[str]) -> dict[str, str]:
     return {
         name: stored.get(name) or str(Reason.NOT_REPORTED if name in reported else Reason.UNSUPPORTED)
         for name, value in values.items()

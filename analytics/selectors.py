@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Trunc
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber, Trunc
 
 from accounts.models import SocialAccount
 from analytics.models import AccountMetrics, Heartbeat, Post, PostAnalytics, Target, TargetStatus
@@ -43,19 +43,19 @@ def account_series(
 ) -> QuerySet[AccountMetrics]:
     """An account's snapshots in `[since, until)`; with an interval, the last of each UTC bucket."""
     rows = AccountMetrics.objects.filter(_window(since, until), account=account)
-    return _last_of_buckets(rows, ("account",), until, interval)
+    return _last_of_buckets(rows, "account", interval)
 
 
 def post_series(
     post: Post, *, target_id: UUID | None, since: datetime | None, until: datetime | None, interval: str | None
 ) -> QuerySet[PostAnalytics]:
-    """The snapshots of a post's targets in `[since, until)`, without raw; with an interval, the last of each bucket."""
+    """The snapshots of a post's targets in `[since, until)`; with an interval, the last of each UTC bucket."""
     targets = Target.objects.filter(post=post)
     if target_id is not None:
         targets = targets.filter(pk=target_id)
     ids = list(targets.values_list("pk", flat=True))
-    rows = PostAnalytics.objects.filter(_window(since, until), target__in=ids).defer("raw")
-    return _last_of_buckets(rows, ("target",), until, interval)
+    rows = PostAnalytics.objects.filter(_window(since, until), target__in=ids)
+    return _last_of_buckets(rows, "target", interval)
 
 
 def _window(since: datetime | None, until: datetime | None) -> Q:
@@ -67,23 +67,14 @@ def _window(since: datetime | None, until: datetime | None) -> Q:
     return window
 
 
-def _last_of_buckets(
-    rows: QuerySet[Any], series: tuple[str, ...], until: datetime | None, interval: str | None
-) -> QuerySet[Any]:
-    """Rows that no later row of their series follows in the same UTC bucket; weeks start on Monday."""
+def _last_of_buckets(rows: QuerySet[Any], series: str, interval: str | None) -> QuerySet[Any]:
+    """The last row of each UTC bucket of each series; weeks start on Monday."""
     if interval is None:
         return rows
-    bucket = Trunc("captured_at", interval, tzinfo=UTC)
-    later = (
-        rows.model.objects.filter(_window(None, until), **{name: OuterRef(name) for name in series})
-        .filter(
-            Q(captured_at__gt=OuterRef("captured_at")) | Q(captured_at=OuterRef("captured_at"), pk__gt=OuterRef("pk")),
-            captured_at__gte=OuterRef("captured_at"),
-        )
-        .annotate(bucket=bucket)
-        .filter(bucket=OuterRef("bucket"))
-    )
-    return rows.annotate(bucket=bucket).filter(~Exists(later))
+    newest_first = [F("captured_at").desc(), F("id").desc()]
+    rows = rows.annotate(bucket=Trunc("captured_at", interval, tzinfo=UTC))
+    place = Window(RowNumber(), partition_by=[F(series), F("bucket")], order_by=newest_first)
+    return rows.annotate(place=place).filter(place=1)
 
 
 def last_pass_at() -> datetime | None:

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from accounts.services import flights, gates
-from analytics.services import collect
+from analytics.services import collect, due
 
 
 def _until() -> float:
@@ -19,7 +19,7 @@ def wake_collectors() -> None:
     if settings.CELERY_TASK_ALWAYS_EAGER:
         collect.run_pass(until=_until())
         return
-    for lane in collect.due_lanes():
+    for lane in due.due_lanes():
         collect_lane.apply_async((lane,), expires=settings.COLLECT_EVERY)
     collect.beat("collect")
 
@@ -28,7 +28,7 @@ def wake_collectors() -> None:
 def wake_account_collectors() -> None:
     if settings.CELERY_TASK_ALWAYS_EAGER:
         return  # part of the pass
-    for platform in collect.due_account_platforms():
+    for platform in due.due_account_platforms():
         collect_accounts.apply_async((platform,), expires=settings.COLLECT_EVERY)
 
 

@@ -2,9 +2,11 @@
 
 import re
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -19,6 +21,7 @@ from accounts.models import SocialAccount
 from analytics import answers, ranges, selectors
 from analytics.filters import PostFilter
 from analytics.models import Post, Target
+from analytics.rows import ACCOUNT_COLUMNS, ROW_COLUMNS
 from analytics.serializers import (
     AccountMetricsSerializer,
     AnalyticsSerializer,
@@ -26,6 +29,7 @@ from analytics.serializers import (
     PostCreate,
     PostPatch,
     PostSerializer,
+    ReferenceField,
     TargetPatch,
     TargetSerializer,
     normalized_post_id,
@@ -35,6 +39,7 @@ from postfuze.api import params
 from postfuze.api.problems import Problem, invalid
 from postfuze.api.viewsets import OrganizationViewSet
 
+T = TypeVar("T")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)
 
@@ -74,7 +79,7 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
     def create(self, request: Request) -> Response:
         """Register a post; a repeated external_ref or Idempotency-Key answers the first one (200)."""
         identity = self._identity(request)
-        repeated = _or_conflict(lambda: posts.find_repeated(identity))
+        repeated = _or_problem(lambda: posts.find_repeated(identity))
         if repeated is not None:
             return self._answer(repeated)
         given = PostCreate(data=request.data)
@@ -86,20 +91,21 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
             named = [{"field": f"targets.{error.index}.account_id", "message": str(error)}]
             raise Problem("unknown_account", str(error), errors=named) from error
         _normalize(data["targets"], accounts)
-        post, is_new = _or_conflict(lambda: posts.create(identity, data, accounts))
+        post, is_new = _or_problem(lambda: posts.create(identity, data, accounts))
         return self._answer(post, status=201 if is_new else 200)
 
     def _identity(self, request: Request) -> posts.Identity:
         key = request.headers.get("Idempotency-Key")
         if key is not None and not _KEY.fullmatch(key):
             raise invalid("Idempotency-Key", "Expected 1 to 255 printable ASCII characters.")
-        body = request.data if isinstance(request.data, dict) else {}
-        reference = body.get("external_ref")
-        fits = isinstance(reference, str) and 0 < len(reference) <= 255 and "\x00" not in reference
-        return posts.Identity(self.organization_id, self.mode, reference if fits else None, key)
+        try:
+            reference = ReferenceField().run_validation(request.data.get("external_ref"))
+        except ValidationError:
+            reference = None  # it names no post, and is refused with the rest of the body
+        return posts.Identity(self.organization_id, self.mode, reference, key)
 
     def _answer(self, post: Post, *, status: int = 200) -> Response:
-        return Response(PostSerializer(self.get_queryset().get(pk=post.pk)).data, status=status)
+        return Response(PostSerializer(get_object_or_404(self.get_queryset(), pk=post.pk)).data, status=status)
 
     @extend_schema(request=PostPatch, responses=PostSerializer)
     def partial_update(self, request: Request, id: Any) -> Response:
@@ -107,7 +113,7 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
         post = self._post()
         given = PostPatch(data=request.data)
         given.is_valid(raise_exception=True)
-        return self._answer(_or_conflict(lambda: posts.update(post, given.validated_data)))
+        return self._answer(_or_problem(lambda: posts.update(post, given.validated_data)))
 
     @extend_schema(request=None, responses={204: None})
     def destroy(self, request: Request, id: Any) -> Response:
@@ -124,7 +130,7 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
         )
         given = TargetPatch(data=request.data, context={"target": target})
         given.is_valid(raise_exception=True)
-        return Response(TargetSerializer(_or_conflict(lambda: posts.update_target(target, given.validated_data))).data)
+        return Response(TargetSerializer(_or_problem(lambda: posts.update_target(target, given.validated_data))).data)
 
     @extend_schema(parameters=[params.MAX_AGE, params.DEADLINE_MS], responses=AnalyticsSerializer)
     @action(detail=True, methods=["get"], filterset_class=None, pagination_class=None)
@@ -148,7 +154,7 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
             post, target_id=target_id, since=wanted.since, until=wanted.until, interval=wanted.interval
         )
         paginator = ranges.PostSeriesPagination()
-        page = paginator.paginate_queryset(rows, request, self)
+        page = paginator.paginate_queryset(rows.values(*ROW_COLUMNS), request, self)
         return Response(answers.post_history(post, wanted, page, paginator.next_cursor))
 
 
@@ -173,22 +179,27 @@ class AccountMetricsViewSet(_TimedViewSet):
         """The account's newest numbers, pulled live; with since or until the stored series."""
         wanted = ranges.parse(request)
         with_raw = ranges.includes_raw(request)
+        paginator = ranges.AccountSeriesPagination()
+        paginator.limit(request)  # refused if malformed, also where there is no series
         ask = self.ask(request)
         accounts = account_selectors.social_accounts(self.organization_id, self.mode)
         account = get_object_or_404(accounts, pk=self.kwargs["id"])
         if not wanted.is_bounded:
             return Response(answers.account_metrics(live.read_account(account, ask)))
         rows = selectors.account_series(account, since=wanted.since, until=wanted.until, interval=wanted.interval)
-        paginator = ranges.AccountSeriesPagination()
-        page = paginator.paginate_queryset(rows if with_raw else rows.defer("raw"), request, self)
+        columns = (*ACCOUNT_COLUMNS, "raw") if with_raw else ACCOUNT_COLUMNS
+        page = paginator.paginate_queryset(rows.values(*columns), request, self)
         return Response(answers.account_series(account, wanted, page, paginator.next_cursor, with_raw=with_raw))
 
 
-def _or_conflict(work: Any) -> Any:
+def _or_problem(work: Callable[[], T]) -> T:
+    """What a service answers; its refusals as problems."""
     try:
         return work()
     except posts.Conflict as error:
         raise Problem("conflict", str(error)) from error
+    except ObjectDoesNotExist as error:  # deleted by another request in the meantime
+        raise Problem("not_found") from error
 
 
 def _normalize(targets: list[dict[str, Any]], accounts: dict[UUID, SocialAccount]) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Organization
 from accounts.services import access, keys
 from analytics.models import Post, Target, TargetStatus
-from analytics.services import collect as collecting
+from analytics.services.due import ALL, claim_targets
 from analytics.services.lanes import lane_of
 from benchmarks import seed
 from benchmarks.baselines import bare_series
@@ -141,7 +141,7 @@ def claim(play: Play) -> Iterator[Row]:
     due.update(next_collect_at=timezone.now(), claim=None, claimed_until=None)
     begun, claimed = time.perf_counter(), 0
     for lane in lanes:
-        while targets := collecting._claim_targets(lane, collecting.ALL, 100)[1]:
+        while targets := claim_targets(lane, ALL, 100)[1]:
             claimed += len(targets)
     took = time.perf_counter() - begun
     due.update(next_collect_at=None, claim=None, claimed_until=None)

@@ -23,7 +23,8 @@ class Target(models.Model):
     """`lane` names the targets that one platform call may carry together; null `next_collect_at` means never."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    post = models.ForeignKey(Post, on_delete=models.CASCADE, related_name="targets")
+    # Its index is that of one_target_per_account.
+    post = models.ForeignKey(Post, on_delete=models.CASCADE, related_name="targets", db_index=False)
     account = models.ForeignKey(SocialAccount, on_delete=models.PROTECT, related_name="targets")
     platform = models.CharField(max_length=32, choices=choices)
     status = models.CharField(max_length=16, choices=TargetStatus.choices, default=TargetStatus.PENDING)

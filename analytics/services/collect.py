@@ -7,35 +7,31 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Min, Q, QuerySet
+from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.models import SocialAccount, Status
-from analytics.models import Heartbeat, Target
-from analytics.services import snapshots
+from accounts.models import SocialAccount
+from analytics.models import Heartbeat, Target, TargetStatus
+from analytics.services import due, snapshots
+from analytics.services.due import ALL, Scope
 from analytics.services.lanes import platform_of_lane
-from analytics.services.pull import pull_account, pull_posts
+from analytics.services.pull import Pulled, pull_account, pull_posts
 from analytics.services.snapshots import Captured
 from platforms import registry
 from platforms.base import Reading
-from platforms.errors import PlatformError
+from platforms.errors import Gone, PlatformError
 
 logger = logging.getLogger(__name__)
 
-CLAIM_LAPSES = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT + 30)
-SIDE_BY_SIDE = 8
-ACCOUNTS_AT_ONCE = 8
-LANES_A_PASS = 5000
+SIDE_BY_SIDE = 4
+ACCOUNTS_AT_ONCE = 4
 COUNTED = ("targets", "accounts", "calls", "snapshots")
-PUBLIC = tuple(key for key, platform in registry.PLATFORMS.items() if platform.public_reads)
-WITH_POSTS = tuple(key for key, platform in registry.PLATFORMS.items() if platform.has_posts)
 
 
 @dataclass
@@ -59,6 +55,11 @@ class Summary:
         self.failures[code] += 1
         self.platforms.setdefault(platform, Counter())["failures"] += 1
 
+    @property
+    def rows(self) -> int:
+        """Targets and accounts together."""
+        return self.targets + self.accounts
+
     def as_dict(self) -> dict[str, Any]:
         """As plain data, for printing and storing."""
         numbers = {name: getattr(self, name) for name in COUNTED}
@@ -77,85 +78,7 @@ class Summary:
             self.platforms.setdefault(platform, Counter()).update(numbers)
 
 
-@dataclass(frozen=True)
-class Scope:
-    """What a pass is restricted to."""
-
-    platform: str | None = None
-    account_id: uuid.UUID | None = None
-
-    def targets(self) -> QuerySet[Target]:
-        given: dict[str, object] = {}
-        if self.platform is not None:
-            given["platform"] = self.platform
-        if self.account_id is not None:
-            given["account_id"] = self.account_id
-        return Target.objects.filter(**given)
-
-    def accounts(self) -> QuerySet[SocialAccount]:
-        given: dict[str, object] = {}
-        if self.platform is not None:
-            given["platform"] = self.platform
-        if self.account_id is not None:
-            given["pk"] = self.account_id
-        return SocialAccount.objects.filter(**given)
-
-
-ALL = Scope()
-
-
-# --- what is due ------------------------------------------------------------
-
-
-def _callable(prefix: str) -> Q:
-    """Accounts that the background may call: dead tokens once a day, unless reading needs none."""
-    dead = Q(**{f"{prefix}status": Status.TOKEN_EXPIRED})
-    retry = Q(**{f"{prefix}token_retry_at": None}) | Q(**{f"{prefix}token_retry_at__lte": Now()})
-    alive = Q(**{f"{prefix}status": Status.ACTIVE}) | (dead & retry) | (dead & Q(platform__in=PUBLIC))
-    return Q(**{f"{prefix}deleted_at": None}) & alive
-
-
-def _due_targets(scope: Scope) -> QuerySet[Target]:
-    unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=Now())
-    return scope.targets().filter(
-        unclaimed, _callable("account__"), next_collect_at__lte=Now(), platform__in=WITH_POSTS, deleted_at=None
-    )
-
-
-def _due_accounts(scope: Scope) -> QuerySet[SocialAccount]:
-    unclaimed = Q(claimed_until=None) | Q(claimed_until__lt=Now())
-    return scope.accounts().filter(unclaimed, _callable(""), next_collect_at__lte=Now())
-
-
-def due_lanes(scope: Scope = ALL) -> list[str]:
-    """Lanes in which something is due, the longest waiting first."""
-    lanes = _due_targets(scope).order_by().values("lane").annotate(first=Min("next_collect_at")).order_by("first")
-    return [lane["lane"] for lane in lanes[:LANES_A_PASS]]
-
-
-def count_due(scope: Scope = ALL) -> int:
-    """How many targets and accounts are due."""
-    return _due_targets(scope).count() + _due_accounts(scope).count()
-
-
-def due_account_platforms(scope: Scope = ALL) -> list[str]:
-    """Platforms of which accounts are due."""
-    return list(_due_accounts(scope).order_by("platform").values_list("platform", flat=True).distinct())
-
-
 # --- posts ------------------------------------------------------------
-
-
-def _claim_targets(lane: str, scope: Scope, size: int) -> tuple[uuid.UUID, list[Target]]:
-    """Take the lane's longest due targets: nobody else can, until the claim lapses."""
-    claim = uuid.uuid4()
-    with transaction.atomic():
-        due = _due_targets(scope).filter(lane=lane).select_for_update(skip_locked=True, of=("self",))
-        targets = list(due.select_related("account").order_by("next_collect_at", "id")[:size])
-        ids = [target.pk for target in targets]
-        if ids:
-            Target.objects.filter(pk__in=ids).update(claim=claim, claimed_until=Now() + CLAIM_LAPSES)
-    return claim, targets
 
 
 def work_through(
@@ -172,7 +95,7 @@ def work_through(
     size = registry.get(platform).batch_size
     while time.monotonic() < until and (limit is None or summary.targets < limit):
         room = size if limit is None else min(size, limit - summary.targets)
-        claim, targets = _claim_targets(lane, scope, room)
+        claim, targets = due.claim_targets(lane, scope, room)
         if not targets:
             break
         batch = _collect_batch(claim, targets)
@@ -194,55 +117,68 @@ def work_through(
 def _collect_batch(claim: uuid.UUID, targets: list[Target]) -> Summary:
     summary = Summary()
     platform = targets[0].platform
-    ids = {str(target.platform_post_id): target for target in targets}
-    pulled = pull_posts(targets[0].account, list(ids), live=False)
-    captured = [Captured(target, pulled.readings.get(post_id)) for post_id, target in ids.items()]
-    # The same post in two accounts of a lane: one reading serves both.
-    captured += [Captured(t, pulled.readings.get(str(t.platform_post_id))) for t in targets if t not in ids.values()]
-    written = snapshots.store_posts(captured, captured_at=timezone.now(), claim=claim)
+    ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
+    pulled = _pull(targets[0], ids)
+    captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
+    stored = snapshots.store_posts(captured, captured_at=timezone.now(), claim=claim)
+    written = sum(isinstance(each.result, Reading) for each in stored)
     summary.count(platform, targets=len(targets), calls=pulled.calls, snapshots=written)
-    for each in captured:
+    for each in stored:
         if not isinstance(each.result, Reading):
-            summary.fail(platform, each.result.code if isinstance(each.result, PlatformError) else "post_gone")
+            summary.fail(platform, each.result.code if each.result is not None else Gone.code)
     return summary
+
+
+def _pull(target: Target, ids: list[str]) -> Pulled:
+    """What was read. A mistake of ours is a failure like any other: it must not come back at once, for ever."""
+    try:
+        return pull_posts(target.account, ids, live=False)
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("posts of account %s cannot be read", target.account_id)
+        return Pulled(dict.fromkeys(ids, PlatformError("The call could not be made.")))
 
 
 # --- accounts ------------------------------------------------------------
 
 
-def _claim_accounts(platform: str, scope: Scope, size: int) -> tuple[uuid.UUID, list[SocialAccount]]:
-    claim = uuid.uuid4()
-    with transaction.atomic():
-        due = _due_accounts(scope).filter(platform=platform).select_for_update(skip_locked=True)
-        accounts = list(due.order_by("next_collect_at", "id")[:size])
-        if accounts:
-            ids = [account.pk for account in accounts]
-            SocialAccount.objects.filter(pk__in=ids).update(claim=claim, claimed_until=Now() + CLAIM_LAPSES)
-    return claim, accounts
-
-
-def work_through_accounts(platform: str, *, until: float, scope: Scope = ALL, limit: int | None = None) -> Summary:
+def work_through_accounts(
+    platform: str,
+    *,
+    until: float,
+    scope: Scope = ALL,
+    limit: int | None = None,
+    on_batch: Callable[[Summary], None] | None = None,
+) -> Summary:
     """Collect a platform's due accounts, some at a time side by side."""
     summary = Summary()
     with ThreadPoolExecutor(ACCOUNTS_AT_ONCE, thread_name_prefix=f"{platform}-accounts") as pool:
         while time.monotonic() < until and (limit is None or summary.accounts < limit):
             room = ACCOUNTS_AT_ONCE if limit is None else min(ACCOUNTS_AT_ONCE, limit - summary.accounts)
-            claim, accounts = _claim_accounts(platform, scope, room)
+            claim, accounts = due.claim_accounts(platform, scope, room)
             if not accounts:
                 break
             for collected in pool.map(lambda account, claim=claim: _collect_account(account, claim), accounts):
                 summary.add(collected)
+                if on_batch is not None:
+                    on_batch(collected)
     return summary
 
 
 def _collect_account(account: SocialAccount, claim: uuid.UUID) -> Summary:
+    """One account, in a thread of its own. Its crash is its own, too: the claim then lapses by itself."""
     summary = Summary()
     try:
-        result, calls = pull_account(account, live=False)
-        written = snapshots.store_account(account, result, captured_at=timezone.now(), claim=claim)
-        summary.count(account.platform, accounts=1, calls=calls, snapshots=written)
+        pulled, calls = pull_account(account, live=False)
+        result = snapshots.store_account(account, pulled, captured_at=timezone.now(), claim=claim)
+        summary.count(account.platform, accounts=1, calls=calls, snapshots=isinstance(result, Reading))
         if isinstance(result, PlatformError):
             summary.fail(account.platform, result.code)
+    except Exception:
+        logger.exception("account %s was not collected", account.pk)
+        summary.count(account.platform, accounts=1)
+        summary.fail(account.platform, PlatformError.code)
     finally:
         connection.close()  # this thread's own
     return summary
@@ -258,7 +194,7 @@ def run_pass(
     limit: int | None = None,
     on_progress: Callable[[Summary], None] | None = None,
 ) -> Summary:
-    """One pass over everything due, lanes side by side, in this process. One lane's crash does not stop the others.
+    """One pass over everything due, in this process. One lane's crash does not stop the others.
 
     `on_progress` is called with the numbers so far, from one thread at a time.
     """
@@ -270,35 +206,52 @@ def run_pass(
             if on_progress is not None:
                 on_progress(total)
 
-    def work(lane: str, room: int | None) -> Summary:
-        return work_through(lane, until=until, scope=scope, limit=room, on_batch=add)
-
-    _side_by_side(due_lanes(scope), work, limit)
-    for platform in due_account_platforms(scope):
-        room = None if limit is None else max(0, limit - total.targets - total.accounts)
-        add(work_through_accounts(platform, until=until, scope=scope, limit=room))
+    more = True
+    while more:
+        done, lanes = total.rows, due.due_lanes(scope)
+        if limit is None:
+            _work_side_by_side(lanes, until, scope, add)
+        else:
+            _work_in_turn(lanes, until, scope, add, limit - total.rows)
+        more = len(lanes) == due.LANES_A_PASS and total.rows > done and time.monotonic() < until
     beat("collect", total)
     return total
 
 
-def _side_by_side(lanes: list[str], work: Callable[[str, int | None], Summary], limit: int | None) -> None:
-    """All lanes at once; with a limit one after the other, so that it is met exactly."""
-    if limit is None:
-        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="lanes") as pool:
-            for lane in lanes:
-                pool.submit(_guarded, work, lane)
-        return
-    for lane in lanes:
-        if limit <= 0:
+def _work_side_by_side(lanes: list[str], until: float, scope: Scope, add: Callable[[Summary], None]) -> None:
+    """Each platform has threads of its own, so that one that hangs takes no other's time."""
+    with ExitStack() as stack:
+        pools: dict[str, ThreadPoolExecutor] = {}
+        for platform in due.due_account_platforms(scope):
+            pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix=f"{platform}-accounts"))
+            pool.submit(_guarded, work_through_accounts, platform, until=until, scope=scope, on_batch=add)
+        for lane in lanes:
+            platform = platform_of_lane(lane)
+            if platform not in pools:
+                pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix=f"{platform}-lanes")
+                pools[platform] = stack.enter_context(pool)
+            pools[platform].submit(_guarded, work_through, lane, until=until, scope=scope, on_batch=add)
+
+
+def _work_in_turn(lanes: list[str], until: float, scope: Scope, add: Callable[[Summary], None], room: int) -> None:
+    """One after the other, so that a limit is met exactly: posts first, then accounts."""
+    work = [(work_through, lane) for lane in lanes]
+    work += [(work_through_accounts, platform) for platform in due.due_account_platforms(scope)]
+    for collect, name in work:
+        if room <= 0:
             return
-        limit -= work(lane, limit).targets
+        try:
+            room -= collect(name, until=until, scope=scope, limit=room, on_batch=add).rows
+        except Exception:
+            logger.exception("%s stopped", name)
 
 
-def _guarded(work: Callable[[str, int | None], Summary], lane: str) -> None:
+def _guarded(work: Callable[..., Summary], name: str, **options: Any) -> None:
+    """In a thread of its own."""
     try:
-        work(lane, None)
+        work(name, **options)
     except Exception:
-        logger.exception("lane %s stopped", lane)
+        logger.exception("%s stopped", name)
     finally:
         connection.close()
 
@@ -312,16 +265,16 @@ def beat(name: str, summary: Summary | None = None) -> None:
 
 
 def collect_now(*, targets: QuerySet[Target] | None = None, accounts: QuerySet[SocialAccount] | None = None) -> int:
-    """Make rows due at once, for staff. Returns how many. Gone posts are looked for again."""
+    """Make rows due at once, for staff. Returns how many. Gone posts are looked for and dead tokens tried again."""
     moved = 0
     if targets is not None:
-        wanted = targets.filter(status="published", deleted_at=None).exclude(platform_post_id=None)
-        moved += Target.objects.filter(pk__in=list(wanted.values_list("pk", flat=True))).update(
-            next_collect_at=Now(), gone_at=None, missing_count=0
-        )
+        wanted = targets.filter(status=TargetStatus.PUBLISHED, deleted_at=None).exclude(platform_post_id=None)
+        ids = list(wanted.values_list("pk", flat=True))
+        again = Target.objects.filter(pk__in=ids)
+        moved += again.update(next_collect_at=Now(), gone_at=None, missing_count=0, failures=0, updated_at=Now())
+        SocialAccount.objects.filter(targets__in=ids).update(token_retry_at=None)
     if accounts is not None:
-        alive = accounts.filter(deleted_at=None)
-        moved += SocialAccount.objects.filter(pk__in=list(alive.values_list("pk", flat=True))).update(
-            next_collect_at=Now()
-        )
+        ids = list(accounts.filter(deleted_at=None).values_list("pk", flat=True))
+        again = SocialAccount.objects.filter(pk__in=ids)
+        moved += again.update(next_collect_at=Now(), failures=0, token_retry_at=None)
     return moved

@@ -58,11 +58,8 @@ def create_or_find() -> Demo:
         key, text = _key()
         organization = key.organization
         accounts = [_account(organization, platform) for platform in ACCOUNTS]
-    made = list(Post.objects.filter(organization=organization, deleted_at=None, external_ref__startswith="demo-"))
-    if not made:
-        with transaction.atomic():
-            made = _posts(organization, accounts)
-            _history(accounts)
+        made = _posts(organization, accounts)
+        _history(accounts)
     username, password = _staff()
     newest_first = sorted(made, key=lambda post: post.created_at, reverse=True)
     return Demo(organization, text, username, password, accounts, newest_first)
@@ -90,7 +87,7 @@ def _account(organization: Organization, platform: str) -> SocialAccount:
     known = ACCOUNTS[platform]
     alive = SocialAccount.objects.filter(organization=organization, mode=Mode.TEST, deleted_at=None, platform=platform)
     account = alive.filter(network_unique_id=known["network_unique_id"]).first()
-    if account is not None and account.status != Status.TOKEN_EXPIRED:
+    if account is not None and account.status not in (Status.TOKEN_EXPIRED, Status.REVOKED):
         return account
     minted = sandbox.tokens(platform, known["network_unique_id"], time.time(), **_login(known))
     given = {
@@ -114,23 +111,34 @@ def _instant(seconds: float | None) -> datetime | None:
 
 
 def _posts(organization: Organization, accounts: list[SocialAccount]) -> list[Post]:
-    """The newest post first has the youngest ids of every platform."""
-    now = time.time()
-    ids = {
-        a.pk: sandbox.post_ids(a.platform, a.network_unique_id, POSTS, now=now, span_days=SPAN_DAYS) for a in accounts
-    }
-    by_id = {account.pk: account for account in accounts}
-    made = []
-    for number in range(POSTS, 0, -1):
+    """The demo's posts; those that are missing, or that miss an account, are made anew. The first is the newest."""
+    found = Post.objects.filter(organization=organization, deleted_at=None, external_ref__startswith=f"{SEED}-")
+    made: dict[str | None, Post] = {}
+    for post in found.prefetch_related("targets"):
+        if {target.account_id for target in post.targets.all()} == {account.pk for account in accounts}:
+            made[post.external_ref] = post
+        else:
+            posts.delete(post)
+    missing = [number for number in range(POSTS, 0, -1) if f"{SEED}-{number}" not in made]
+    ids = {account: _free_ids(account)[: len(missing)] for account in accounts} if missing else {}
+    for number in missing:
+        targets = [{"account_id": account.pk, "platform_post_id": ids[account].pop()} for account in accounts]
         published_at = timezone.now() - timedelta(days=SPAN_DAYS * (number - 0.5) / POSTS)
-        targets = [
-            {"account_id": account.pk, "platform_post_id": _canonical(account, ids[account.pk][number - 1])}
-            for account in accounts
-        ]
         given = {"content": f"Demo post {number}", "published_at": published_at, "targets": targets}
-        identity = posts.Identity(organization.pk, Mode.TEST, external_ref=f"demo-{number}")
-        made.append(posts.create(identity, given, by_id)[0])
-    return made
+        identity = posts.Identity(organization.pk, Mode.TEST, external_ref=f"{SEED}-{number}")
+        post, _ = posts.create(identity, given, {account.pk: account for account in accounts})
+        made[post.external_ref] = post
+    return list(made.values())
+
+
+def _free_ids(account: SocialAccount) -> list[str]:
+    """Ids of the account's posts in the sandbox, newest first, that no post has yet."""
+    ids = sandbox.post_ids(
+        account.platform, account.network_unique_id, 2 * POSTS, now=time.time(), span_days=2 * SPAN_DAYS
+    )
+    alive = Target.objects.filter(account=account, deleted_at=None)
+    taken = set(alive.values_list("platform_post_id", flat=True))
+    return [post_id for post_id in (_canonical(account, each) for each in ids) if post_id not in taken]
 
 
 def _canonical(account: SocialAccount, post_id: str) -> str:
@@ -161,21 +169,27 @@ class _Past:
 
 
 def _history(accounts: list[SocialAccount]) -> None:
-    """What collecting every half day would have stored since the first post."""
+    """What collecting every half day would have stored since the first post, for what has no snapshots yet."""
     past = _Past(Sandbox(), 0.0)
     now = timezone.now()
     post_rows: list[PostAnalytics] = []
     account_rows: list[AccountMetrics] = []
     for account in accounts:
-        targets = {str(t.platform_post_id): t for t in Target.objects.filter(account=account, deleted_at=None)}
-        instant = now - timedelta(days=SPAN_DAYS)
-        while instant < now - timedelta(minutes=5):
+        bare = Target.objects.filter(account=account, deleted_at=None, snapshots=None)
+        targets = {str(target.platform_post_id): target for target in bare}
+        is_bare = not AccountMetrics.objects.filter(account=account).exists()
+        for instant in _instants(now) if targets or is_bare else ():
             past.now = instant.timestamp()
             post_rows += _posts_at(account, targets, past, instant)
-            account_rows.append(snapshots.account_snapshot(account, _account_at(account, past), instant))
-            instant += EVERY
+            if is_bare:
+                account_rows.append(snapshots.account_snapshot(account, _account_at(account, past), instant))
     PostAnalytics.objects.bulk_create(post_rows, batch_size=500)
     AccountMetrics.objects.bulk_create(account_rows, batch_size=500)
+
+
+def _instants(now: datetime) -> list[datetime]:
+    """Every half day, and now: also the newest post has a snapshot."""
+    return [now - number * EVERY for number in range(timedelta(days=SPAN_DAYS) // EVERY, -1, -1)]
 
 
 def _client(account: SocialAccount, past: _Past) -> client.Client:

@@ -1,7 +1,7 @@
 """Live reads: every target at once, one call for all who ask at the same time, stored snapshots for what fails."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,6 @@ from analytics.services.lanes import lane_of
 from analytics.services.pull import pull_account, pull_posts
 from analytics.services.snapshots import Captured
 from platforms import pools, registry
-from platforms.base import Reading
 from platforms.errors import Gone, PlatformError
 
 
@@ -103,7 +102,7 @@ def _obstacle_of_account(account: SocialAccount) -> Failure | None:
 def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
     groups: dict[tuple[str, ...], Work] = {}
     platforms: dict[tuple[str, ...], str] = {}
-    for targets in lanes.values():
+    for targets in _batches(lanes):
         by_key = {_key(target): target for target in targets}
         keys = tuple(by_key)
         platforms[keys] = targets[0].platform
@@ -115,6 +114,14 @@ def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
     return flights.share(groups, pool_of, since=ask.since, deadline=ask.deadline)
 
 
+def _batches(lanes: dict[str, list[Target]]) -> Iterator[list[Target]]:
+    """Each lane's targets in batches of the platform's size, to be read side by side."""
+    for targets in lanes.values():
+        size = registry.get(targets[0].platform).batch_size
+        for start in range(0, len(targets), size):
+            yield targets[start : start + size]
+
+
 def _key(target: Target) -> str:
     return f"target:{target.pk}"
 
@@ -124,15 +131,15 @@ def _work(targets: list[Target], ask: Ask) -> dict[str, Landing]:
     ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
     pulled = pull_posts(targets[0].account, ids, live=True, wait_until=ask.deadline)
     captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
-    snapshots.store_posts(captured, captured_at=timezone.now())
-    return {_key(each.target): _landing(each) for each in captured}
+    stored = snapshots.store_posts(captured, captured_at=timezone.now())
+    return {_key(each.target): _landing(each) for each in stored}
 
 
 def _landing(each: Captured) -> Landing:
     if isinstance(each.result, PlatformError):
         return Failure.of(each.result)
     if each.result is None:
-        will_retry = each.target.missing_count + 1 < snapshots.MISSES_UNTIL_GONE
+        will_retry = each.target.missing_count + 1 < snapshots.MISSES_UNTIL_GONE  # as counted before this answer
         return Failure(Gone.code, "The platform's answer left the post out.", will_retry)
     return None
 
@@ -177,6 +184,6 @@ def read_account(account: SocialAccount, ask: Ask) -> AccountReport:
 
 
 def _account_work(account: SocialAccount, ask: Ask) -> Landing:
-    result, _ = pull_account(account, live=True, wait_until=ask.deadline)
-    snapshots.store_account(account, result, captured_at=timezone.now())
-    return None if isinstance(result, Reading) else Failure.of(result)
+    pulled, _ = pull_account(account, live=True, wait_until=ask.deadline)
+    result = snapshots.store_account(account, pulled, captured_at=timezone.now())
+    return Failure.of(result) if isinstance(result, PlatformError) else None

@@ -68,10 +68,12 @@ def create(identity: Identity, given: dict[str, Any], accounts: dict[UUID, Socia
     try:
         with transaction.atomic():
             return _insert(identity, given, accounts), True
-    except IntegrityError:
+    except (IntegrityError, Conflict) as error:
         repeated = find_repeated(identity)  # created by another request in the meantime
         if repeated is not None:
             return repeated, False
+        if isinstance(error, Conflict):
+            raise
         raise _taken(given["targets"]) or Conflict("The post was created by another request.") from None
 
 
@@ -110,15 +112,12 @@ def _new_target(post: Post, account: SocialAccount, given: dict[str, Any]) -> Ta
 
 def _taken(targets: list[dict[str, Any]], *, but: UUID | None = None) -> Conflict | None:
     """The conflict with a live target of the same account and platform post, if there is one."""
-    for each in targets:
-        if not each.get("platform_post_id"):
-            continue
-        same = Target.objects.filter(
-            account_id=each["account_id"], platform_post_id=each["platform_post_id"], deleted_at=None
-        ).exclude(pk=but)
-        found = same.first()
-        if found is not None:
-            return Conflict(f"{each['platform_post_id']} is already a target of post {found.post_id}.")
+    wanted = {(each["account_id"], each["platform_post_id"]) for each in targets if each.get("platform_post_id")}
+    accounts, ids = [account_id for account_id, _ in wanted], [post_id for _, post_id in wanted]
+    alike = Target.objects.filter(account__in=accounts, platform_post_id__in=ids, deleted_at=None).exclude(pk=but)
+    for target in alike:
+        if (target.account_id, target.platform_post_id) in wanted:
+            return Conflict(f"{target.platform_post_id} is already a target of post {target.post_id}.")
     return None
 
 
@@ -126,11 +125,11 @@ def update(post: Post, given: dict[str, Any]) -> Post:
     """Change a post's own fields."""
     try:
         with transaction.atomic():
-            post = Post.objects.select_for_update().get(pk=post.pk)
+            post = Post.objects.select_for_update().get(pk=post.pk, deleted_at=None)
             for name, value in given.items():
                 setattr(post, name, value)
             post.status = rolled_up(list(post.targets.values_list("status", flat=True)), post)
-            post.save()
+            post.save(update_fields=[*given, "status", "updated_at"])
     except IntegrityError:
         raise Conflict(f"Another post has the external_ref {given.get('external_ref')}.") from None
     return post
@@ -140,7 +139,7 @@ def update_target(target: Target, given: dict[str, Any]) -> Target:
     """Set what a publisher learned later. A platform post id makes a target published, unless a status is given."""
     try:
         with transaction.atomic():
-            post = Post.objects.select_for_update().get(pk=target.post_id)
+            post = Post.objects.select_for_update().get(pk=target.post_id, deleted_at=None)
             target = Target.objects.select_for_update().select_related("account").get(pk=target.pk)
             _apply_target(target, given)
             taken = _taken(
@@ -177,7 +176,8 @@ def delete(post: Post) -> None:
     now = timezone.now()
     with transaction.atomic():
         Post.objects.filter(pk=post.pk, deleted_at=None).update(deleted_at=now, updated_at=now)
-        Target.objects.filter(post=post).update(
+        targets = Target.objects.select_for_update().filter(post=post).order_by("pk")  # in the order of all who write
+        Target.objects.filter(pk__in=list(targets.values_list("pk", flat=True))).update(
             deleted_at=now, next_collect_at=None, claim=None, claimed_until=None, updated_at=now
         )
 

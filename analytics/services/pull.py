@@ -1,9 +1,10 @@
 """The one reader: an account and ids in, readings out. Whoever asks, a request or a task."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from accounts.models import SocialAccount
 from accounts.services import access, standing
@@ -11,19 +12,23 @@ from accounts.services.health import note_failure
 from accounts.services.tokens import TokenKeeper
 from platforms.base import Account, Call, Item, Platform, Reading
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, MalformedPayload, NeedsFix, PlatformError, Rejected
+from platforms.errors import DeadlineExceeded, NeedsFix, PlatformError, Rejected
 from platforms.oauth import Credentials
 
 logger = logging.getLogger(__name__)
 
+EXTRA_CALLS = 40
+HOPELESS_AFTER = 6
+
 T = TypeVar("T")
+Readings = dict[str, Reading | PlatformError | None]
 
 
 @dataclass
 class Pulled:
     """By platform post id: a reading, a failure, or None where a successful answer left the post out."""
 
-    readings: dict[str, Reading | PlatformError | None] = field(default_factory=dict)
+    readings: Readings = field(default_factory=dict)
     calls: int = 0
 
 
@@ -49,36 +54,40 @@ def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0)
         return conversation.failed(error), conversation.calls
 
 
-def _read(conversation: "_Conversation", ids: list[str], *, depth: int = 0) -> dict[str, Any]:
+def _read(conversation: "_Conversation", ids: list[str]) -> Readings:
     """Readings of a batch. One that is refused as a whole is halved, so that a poisoned item costs only itself."""
     try:
-        found: dict[str, Item] = conversation.hold(lambda platform, known: platform.fetch_posts(ids, known))
-    except Rejected:
-        if len(ids) == 1 or depth > 10:
+        return _ask(conversation, ids)
+    except Rejected as error:
+        if len(ids) == 1:
             raise
-        return _halve(conversation, ids, depth=depth)
+        return _halve(conversation, ids, error)
+
+
+def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected) -> Readings:
+    """Halves of halves, until what is refused stands alone. If no quarter is accepted, it is not some items' fault."""
+    readings: Readings = {}
+    refused, asked = deque([(ids, refusal)]), 0
+    while refused and asked < EXTRA_CALLS and (readings or asked < HOPELESS_AFTER):
+        batch, _ = refused.popleft()
+        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+            asked += 1
+            try:
+                readings |= _ask(conversation, half)
+            except Rejected as error:
+                if len(half) > 1:
+                    refused.append((half, error))
+                else:
+                    conversation.log(error)
+                    readings[half[0]] = error
+            except PlatformError as error:
+                return dict.fromkeys(ids, conversation.failed(error)) | readings
+    return readings | {post_id: error for batch, error in refused for post_id in batch}
+
+
+def _ask(conversation: "_Conversation", ids: list[str]) -> Readings:
+    found: dict[str, Item] = conversation.hold(lambda platform, known: platform.fetch_posts(ids, known))
     return {post_id: _as_reading(found.get(post_id)) for post_id in ids}
-
-
-def _halve(conversation: "_Conversation", ids: list[str], *, depth: int) -> dict[str, Any]:
-    """If both halves are refused too, it is not one item's fault: then there is no further asking."""
-    middle = len(ids) // 2
-    results: dict[str, Any] = {}
-    failures: list[tuple[list[str], Rejected]] = []
-    for half in (ids[:middle], ids[middle:]):
-        try:
-            found: dict[str, Item] = conversation.hold(
-                lambda platform, known, half=half: platform.fetch_posts(half, known)
-            )
-            results |= {post_id: _as_reading(found.get(post_id)) for post_id in half}
-        except Rejected as error:
-            failures.append((half, error))
-    for half, error in failures:
-        if len(half) == 1 or len(failures) == 2:
-            results |= dict.fromkeys(half, error)
-        else:
-            results |= _halve(conversation, half, depth=depth + 1)
-    return results
 
 
 def _as_reading(item: Item | None) -> Reading | PlatformError | None:
@@ -125,15 +134,14 @@ class _Conversation:
         )
 
     def failed(self, error: PlatformError) -> PlatformError:
-        """Record a failure on the account; what only a person can fix goes to the log with its evidence."""
-        if isinstance(error, NeedsFix | MalformedPayload):
-            logger.error(
-                "%s account %s: %s evidence: %.500s",
-                self.platform.key,
-                self.keeper.account.pk,
-                error.detail,
-                error.evidence,
-            )
+        """Record a failure on the account; returns the error to answer with."""
+        self.log(error)
         if self.platform.public_reads or isinstance(error, DeadlineExceeded):
             return error
         return note_failure(self.keeper.account, error)
+
+    def log(self, error: PlatformError) -> None:
+        """What only a person can fix goes to the log, with its evidence."""
+        if isinstance(error, NeedsFix):
+            key, account = self.platform.key, self.keeper.account.pk
+            logger.error("%s account %s: %s evidence: %.500s", key, account, error.detail, error.evidence)

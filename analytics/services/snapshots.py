@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,14 +20,34 @@ from analytics.formulas import engagement_rate
 from analytics.models import AccountMetrics, PostAnalytics, Target
 from platforms import registry
 from platforms.base import Reading
+from platforms.client import UNREADABLE
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import BudgetExhausted, Gone, NeedsOwner, PlatformError, RateLimited, Unavailable
-from platforms.payloads import clean
+from platforms.errors import (
+    BudgetExhausted,
+    Gone,
+    MalformedPayload,
+    NeedsOwner,
+    PlatformError,
+    RateLimited,
+)
+from platforms.payloads import BIGINT_MAX, clean
 
 logger = logging.getLogger(__name__)
 
 MAPPING_VERSION = 1
 MISSES_UNTIL_GONE = 3
+UNSTORABLE = (DatabaseError, OverflowError, ValueError, TypeError)
+"""What a database, its driver or the JSON encoder raises for a value that it cannot hold."""
+GOOD = {
+    "failures": 0,
+    "missing_count": 0,
+    "gone_at": None,
+    "last_error_code": "",
+    "last_error_detail": "",
+    "last_error_at": None,
+}
+Result = Reading | PlatformError
+Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,41 +55,61 @@ class Captured:
     """What became of one target's reading; None is a successful answer without the post."""
 
     target: Target
-    result: Reading | PlatformError | None
+    result: Result | None
 
 
 # --- posts ------------------------------------------------------------
 
 
-def store_posts(captured: Sequence[Captured], *, captured_at: datetime, claim: UUID | None = None) -> int:
-    """Store what was read and say when each target is due again. Returns how many snapshots were written.
+def store_posts(captured: Sequence[Captured], *, captured_at: datetime, claim: UUID | None = None) -> list[Captured]:
+    """Store what was read and say when each target is due again. Returns what was stored, and what failed.
 
     With a `claim`, only targets that still bear it are touched: whoever took them over stores for them.
-    Without one (a live read) every reading is stored; due times move only where no claim is held.
+    Without one (a live read) every reading is stored. Due times then move only by good answers, and only where no
+    claim is held. A target that has become another post meanwhile is left alone.
     """
     with transaction.atomic():
-        if claim is not None:
-            captured = _still_ours(captured, claim)
-        rows = [
-            post_snapshot(each.target, each.result, captured_at)
-            for each in captured
-            if isinstance(each.result, Reading)
-        ]
-        written = _insert(PostAnalytics, rows)
-        _move_due_times(captured, captured_at, claim)
-    return written
+        results = {each.target: each.result for each in _still_the_same(captured, claim)}
+        rows: dict[Target, PostAnalytics] = {}
+        for target, result in results.items():
+            if isinstance(result, Reading):
+                try:
+                    rows[target] = post_snapshot(target, result, captured_at)
+                except UNREADABLE as error:
+                    results[target] = _unreadable(target, error)
+        refused = _insert(list(rows.values()))
+        results |= {target: _refused() for index, target in enumerate(rows) if index in refused}
+        outcomes = [Captured(target, result) for target, result in results.items()]
+        _move_due_times(outcomes, captured_at, claim)
+    return outcomes
 
 
-def _still_ours(captured: Sequence[Captured], claim: UUID) -> list[Captured]:
-    ids = [each.target.pk for each in captured]
-    held = Target.objects.select_for_update().filter(pk__in=ids, claim=claim)
-    ours = set(held.order_by("pk").values_list("pk", flat=True))
-    return [each for each in captured if each.target.pk in ours]
+def _still_the_same(captured: Sequence[Captured], claim: UUID | None) -> list[Captured]:
+    """Lock the targets, in one order for all who write, and take over what others counted meanwhile."""
+    locked = Target.objects.select_for_update().filter(pk__in=[each.target.pk for each in captured]).order_by("pk")
+    columns = ("pk", "platform_post_id", "claim", "failures", "missing_count")
+    stored = {row[0]: row for row in locked.values_list(*columns)}
+    same: list[Captured] = []
+    for each in captured:
+        _, post_id, holder, failures, missing_count = stored.get(each.target.pk, (None,) * 5)
+        if post_id == each.target.platform_post_id and claim in (None, holder):
+            each.target.failures, each.target.missing_count = failures, missing_count
+            same.append(each)
+    return same
+
+
+def _unreadable(item: models.Model, error: Exception) -> MalformedPayload:
+    logger.error("the answer for %s %s cannot be read: %s", item._meta.model_name, item.pk, type(error).__name__)
+    return MalformedPayload("The platform's answer could not be read.")
+
+
+def _refused() -> MalformedPayload:
+    return MalformedPayload("The platform's answer could not be stored.")
 
 
 def post_snapshot(target: Target, reading: Reading, captured_at: datetime) -> PostAnalytics:
     """The unsaved snapshot of a reading."""
-    values = registry.get(target.platform).metrics(reading.raw)
+    values = _storable(registry.get(target.platform).metrics(reading.raw))
     return PostAnalytics(
         target_id=target.pk,
         account_id=target.account_id,
@@ -83,21 +123,32 @@ def post_snapshot(target: Target, reading: Reading, captured_at: datetime) -> Po
     )
 
 
-def _reasons(reading: Reading, values: Any) -> dict[str, str]:
+def _storable(values: Mapping[Any, int | None]) -> dict[Any, int | None]:
+    """Values with null for what no column can hold; the raw answer keeps it."""
+    too_large = [name for name, value in values.items() if value is not None and not 0 <= value <= BIGINT_MAX]
+    if too_large:
+        logger.error("not storable as counts: %s", ", ".join(map(str, too_large)))
+    return {name: None if name in too_large else value for name, value in values.items()}
+
+
+def _reasons(reading: Reading, values: Mapping[Any, int | None]) -> dict[str, str]:
     return {str(name): str(reason) for name, reason in reading.unavailable.items() if values.get(name) is None}
 
 
-def _insert(model: type[models.Model], rows: list[Any]) -> int:
-    """All rows at once; if the database refuses them, one by one, so that one cannot take the others with it."""
+def _insert(rows: Sequence[models.Model]) -> set[int]:
+    """All rows at once; if the database refuses them, one by one, so that one cannot take the others with it.
+
+    Returns the indexes of refused rows.
+    """
     if not rows:
-        return 0
+        return set()
     try:
         with transaction.atomic():
-            model._default_manager.bulk_create(rows)
-        return len(rows)
-    except DatabaseError:
-        logger.exception("a batch of %d rows of %s was refused", len(rows), model._meta.db_table)
-    return sum(_insert_alone(row) for row in rows)
+            type(rows[0])._default_manager.bulk_create(rows)
+        return set()
+    except UNSTORABLE:
+        logger.exception("a batch of %d rows of %s was refused", len(rows), rows[0]._meta.db_table)
+    return {index for index, row in enumerate(rows) if not _insert_alone(row)}
 
 
 def _insert_alone(row: models.Model) -> bool:
@@ -106,7 +157,7 @@ def _insert_alone(row: models.Model) -> bool:
             row.pk = None
             row.save(force_insert=True)
         return True
-    except DatabaseError:
+    except UNSTORABLE:
         logger.exception("a row of %s was refused", row._meta.db_table)
         return False
 
@@ -115,43 +166,34 @@ def _insert_alone(row: models.Model) -> bool:
 
 
 def _move_due_times(captured: Sequence[Captured], now: datetime, claim: UUID | None) -> None:
-    """One UPDATE for each kind of outcome, not for each target. A live read moves due times where no claim is held."""
+    """One UPDATE for each kind of outcome, not for each target."""
     unclaimed = Q(claim=None) | Q(claimed_until__lt=Now())
-    for change, ids in _grouped(captured, now).items():
-        fields = {**dict(change), "updated_at": now}
-        due = {"next_collect_at": fields.pop("next_collect_at"), "claim": None, "claimed_until": None}
+    spread = random.random()
+    groups: dict[tuple[tuple[str, Any], ...], list[UUID]] = defaultdict(list)
+    for each in captured:
+        change = _change(each, now, spread) if claim is not None else _change_by_live_read(each, now, spread)
+        groups[tuple(sorted(change.items()))].append(each.target.pk)
+    for changed, ids in groups.items():
+        fields = {**dict(changed), "updated_at": now}
         targets = Target.objects.filter(pk__in=ids)
         if claim is not None:
-            targets.update(**fields, **due)
-        else:
-            targets.update(**fields)
-            targets.filter(unclaimed, next_collect_at__isnull=False).update(**due)
+            targets.update(**fields, claim=None, claimed_until=None)
+            continue
+        due = {name: fields.pop(name) for name in ("next_collect_at",) if name in fields}
+        targets.update(**fields)
+        if due:
+            targets.filter(unclaimed, next_collect_at__isnull=False).update(**due, claim=None, claimed_until=None)
 
 
-def _grouped(captured: Sequence[Captured], now: datetime) -> dict[tuple[tuple[str, Any], ...], list[UUID]]:
-    groups: dict[tuple[tuple[str, Any], ...], list[UUID]] = defaultdict(list)
-    spread = random.random()
-    for each in captured:
-        groups[tuple(sorted(_change(each, now, spread).items()))].append(each.target.pk)
-    return groups
-
-
-def _change(each: Captured, now: datetime, spread: float) -> dict[str, Any]:
-    """The columns of a target that an outcome changes."""
+def _change(each: Captured, now: datetime, spread: float) -> Outcome:
+    """The columns of a target that an outcome of collecting changes."""
     step = _step(each.target, now)
     result = each.result
     if isinstance(result, Reading):
-        good = {
-            "failures": 0,
-            "missing_count": 0,
-            "last_error_code": "",
-            "last_error_detail": "",
-            "last_error_at": None,
-        }
-        return {"next_collect_at": now + step, **good}
+        return {"next_collect_at": now + step, **GOOD}
     if result is None or isinstance(result, Gone):
         return _missing(each.target, result, now, step, spread)
-    failed = {"last_error_code": result.code, "last_error_detail": result.detail[:500], "last_error_at": now}
+    failed = _told(result.code, result.detail, now)
     if isinstance(result, RateLimited | BudgetExhausted) and result.retry_at is not None:
         return {"next_collect_at": result.retry_at, **failed}
     if isinstance(result, NeedsOwner):
@@ -160,19 +202,26 @@ def _change(each: Captured, now: datetime, spread: float) -> dict[str, Any]:
     return {"next_collect_at": now + delay, "failures": each.target.failures + 1, **failed}
 
 
-def _missing(target: Target, result: Gone | None, now: datetime, step: timedelta, spread: float) -> dict[str, Any]:
+def _change_by_live_read(each: Captured, now: datetime, spread: float) -> Outcome:
+    """The same for a live read: its failures are told, but collecting keeps its own rhythm."""
+    change = _change(each, now, spread)
+    if isinstance(each.result, Reading) or change["next_collect_at"] is None:
+        return change
+    return {name: value for name, value in change.items() if name not in ("next_collect_at", "failures")}
+
+
+def _missing(target: Target, result: Gone | None, now: datetime, step: timedelta, spread: float) -> Outcome:
     """A clear "gone" counts at once, being left out of a successful answer the third time in a row."""
     misses = target.missing_count + 1
     detail = result.detail if result is not None else "The platform's answer left the post out."
-    told = {
-        "last_error_code": Gone.code,
-        "last_error_detail": detail[:500],
-        "last_error_at": now,
-        "missing_count": misses,
-    }
+    told = {**_told(Gone.code, detail, now), "missing_count": misses}
     if result is not None or misses >= MISSES_UNTIL_GONE:
         return {"next_collect_at": None, "gone_at": now, **told}
     return {"next_collect_at": now + cadence.retry_delay(misses, cap=step, spread=spread), **told}
+
+
+def _told(code: str, detail: str, now: datetime) -> Outcome:
+    return {"last_error_code": code, "last_error_detail": detail[:500], "last_error_at": now}
 
 
 def _step(target: Target, now: datetime) -> timedelta:
@@ -183,28 +232,33 @@ def _step(target: Target, now: datetime) -> timedelta:
 
 
 def store_account(
-    account: SocialAccount,
-    result: Reading | PlatformError,
-    *,
-    captured_at: datetime,
-    claim: UUID | None = None,
-) -> int:
-    """Store an account's numbers and say when it is due again. Returns how many snapshots were written."""
+    account: SocialAccount, result: Result, *, captured_at: datetime, claim: UUID | None = None
+) -> Result | None:
+    """Store an account's numbers and say when it is due again. Returns what became of it; None if the claim is lost."""
     with transaction.atomic():
-        rows = SocialAccount.objects.filter(pk=account.pk)
-        if claim is not None and not rows.select_for_update().filter(claim=claim).exists():
-            return 0
-        written = 0
+        stored = SocialAccount.objects.select_for_update().filter(pk=account.pk).only("claim", "failures").first()
+        if stored is None or claim not in (None, stored.claim):
+            return None
         if isinstance(result, Reading):
-            written = _insert(AccountMetrics, [account_snapshot(account, result, captured_at)])
-            rows.update(last_synced_at=captured_at)
-        _move_account(account, result, captured_at, claim)
-    return written
+            result = _insert_account(account, result, captured_at)
+        _move_account(stored, result, captured_at, claim)
+    return result
+
+
+def _insert_account(account: SocialAccount, reading: Reading, captured_at: datetime) -> Result:
+    try:
+        row = account_snapshot(account, reading, captured_at)
+    except UNREADABLE as error:
+        return _unreadable(account, error)
+    if _insert([row]):
+        return _refused()
+    SocialAccount.objects.filter(pk=account.pk).update(last_synced_at=captured_at)
+    return reading
 
 
 def account_snapshot(account: SocialAccount, reading: Reading, captured_at: datetime) -> AccountMetrics:
     """The unsaved snapshot of an account's reading."""
-    values = registry.get(account.platform).account_metrics(reading.raw)
+    values = _storable(registry.get(account.platform).account_metrics(reading.raw))
     return AccountMetrics(
         account_id=account.pk,
         platform=account.platform,
@@ -216,15 +270,16 @@ def account_snapshot(account: SocialAccount, reading: Reading, captured_at: date
     )
 
 
-def _move_account(account: SocialAccount, result: Reading | PlatformError, now: datetime, claim: UUID | None) -> None:
-    due = now + settings.ACCOUNT_CADENCE
-    failures = 0
+def _move_account(stored: SocialAccount, result: Result, now: datetime, claim: UUID | None) -> None:
+    if claim is None and not isinstance(result, Reading):
+        return  # a live read that failed; collecting keeps its own rhythm
+    due, failures = now + settings.ACCOUNT_CADENCE, 0
     if isinstance(result, RateLimited | BudgetExhausted) and result.retry_at is not None:
-        due = result.retry_at
-    elif isinstance(result, Unavailable):
-        failures = account.failures + 1
+        due, failures = result.retry_at, stored.failures
+    elif isinstance(result, PlatformError) and not isinstance(result, NeedsOwner):
+        failures = stored.failures + 1
         due = now + cadence.retry_delay(failures, cap=settings.ACCOUNT_CADENCE, spread=random.random())
     free = Q(claim=claim) if claim is not None else Q(claim=None) | Q(claimed_until__lt=Now())
-    SocialAccount.objects.filter(free, pk=account.pk, next_collect_at__isnull=False).update(
+    SocialAccount.objects.filter(free, pk=stored.pk, next_collect_at__isnull=False).update(
         next_collect_at=due, failures=failures, claim=None, claimed_until=None
     )

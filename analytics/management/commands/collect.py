@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from accounts.models import SocialAccount
-from analytics.services import collect
+from analytics.services import collect, due
 from platforms import registry
 
 FOREVER = 10.0**9
@@ -28,15 +28,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        scope = collect.Scope(options["platform"], _account_id(options["account"]))
+        scope = due.Scope(options["platform"], _account_id(options["account"]))
         limit = options["limit"]
         if limit is not None and limit < 1:
             raise CommandError("--limit must be 1 or more.")
         started = time.monotonic()
         quiet = bool(options["json"]) or not sys.stderr.isatty()
         with _progress(quiet) as bar:
-            due = collect.count_due(scope)
-            task = bar.add_task("collecting", total=due if limit is None else min(limit, due))
+            waiting = due.count_due(scope)
+            task = bar.add_task("collecting", total=waiting if limit is None else min(limit, waiting))
             summary = collect.run_pass(
                 until=time.monotonic() + FOREVER,
                 scope=scope,

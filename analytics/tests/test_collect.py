@@ -1,0 +1,424 @@
+"""Collecting: what is due, who takes it, how many calls that is, and what failures do."""
+
+import json
+import threading
+import time
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import SocialAccount
+from accounts.services import connections
+from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
+from analytics import tasks
+from analytics.models import AccountMetrics, Heartbeat, Post, PostAnalytics, Target
+from analytics.services import collect, due
+from analytics.services.due import Scope
+from analytics.tests.conftest import listed_ids
+from analytics.tests.factories import PostFactory, TargetFactory
+from platforms import registry
+
+stored = pytest.mark.django_db
+live = pytest.mark.django_db(transaction=True)
+HOUR = timedelta(hours=1)
+
+
+def run(**more):
+    return collect.run_pass(until=time.monotonic() + 60, **more)
+
+
+def posts_of(account, ids):
+    """A due post for each id; the account itself is not due."""
+    SocialAccount.objects.filter(pk=account.pk).update(next_collect_at=timezone.now() + HOUR)
+    posts = PostFactory.build_batch(len(ids), organization=account.organization)
+    Post.objects.bulk_create(posts)
+    return Target.objects.bulk_create(
+        TargetFactory.build(post=post, account=account, platform=account.platform, platform_post_id=post_id)
+        for post, post_id in zip(posts, ids, strict=True)
+    )
+
+
+@pytest.fixture
+def busy(sandbox):
+    """An account of the sandbox with a number of due posts."""
+
+    def make(platform, number, **more):
+        account = sandbox.connect(platform, posts=number, **more)
+        posts_of(account, listed_ids(sandbox, account)[:number])
+        return account
+
+    return make
+
+
+# --- what is due ------------------------------------------------------------
+
+
+@stored
+def test_lanes_are_accounts_or_an_organizations_platform_where_calls_are_shared():
+    organization = OrganizationFactory()
+    post = PostFactory(organization=organization)
+    TargetFactory(post=post, platform="bluesky"), TargetFactory(post=post, platform="bluesky")
+    TargetFactory(post=post, platform="x"), TargetFactory(post=post, platform="x")
+    TargetFactory(platform="bluesky")
+    TargetFactory(post=PostFactory(organization=organization, mode="live"), platform="bluesky")
+    lanes = due.due_lanes()
+    assert len(lanes) == 5
+    assert sorted(lane.partition(":")[0] for lane in lanes) == ["bluesky"] * 3 + ["x"] * 2
+
+
+@stored
+def test_the_longest_waiting_lane_comes_first():
+    now = timezone.now()
+    lanes = [TargetFactory(next_collect_at=now - hours * HOUR).lane for hours in (1, 3, 2)]
+    assert due.due_lanes() == [lanes[1], lanes[2], lanes[0]]
+
+
+@stored
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"next_collect_at": None},
+        {"next_collect_at": timezone.now() + HOUR},
+        {"deleted_at": timezone.now()},
+        {"claimed_until": timezone.now() + HOUR},
+        {"account__status": "disabled"},
+        {"account__status": "revoked"},
+        {"account__deleted_at": timezone.now()},
+        {"account__status": "token_expired", "account__token_retry_at": timezone.now() + HOUR},
+    ],
+)
+def test_what_is_not_due_is_not_collected(target):
+    of_account = {name.removeprefix("account__"): value for name, value in target.items() if "account__" in name}
+    account = SocialAccountFactory(**of_account)
+    own = {name: value for name, value in target.items() if "account__" not in name}
+    TargetFactory(post=PostFactory(organization=account.organization), account=account, **own)
+    assert due.due_lanes() == []
+    assert due.claim_targets(f"x:{account.pk}", due.ALL, 10)[1] == []
+
+
+@stored
+def test_a_lapsed_claim_is_due_again():
+    TargetFactory(claimed_until=timezone.now() - timedelta(seconds=1))
+    assert len(due.due_lanes()) == 1
+
+
+@stored
+def test_a_dead_token_is_tried_once_a_day_and_needs_not_be_where_reading_is_public():
+    now = timezone.now()
+    tried = SocialAccountFactory(status="token_expired", token_retry_at=now - HOUR)
+    public = SocialAccountFactory(platform="bluesky", status="token_expired", token_retry_at=now + HOUR)
+    for account in (tried, public):
+        TargetFactory(post=PostFactory(organization=account.organization), account=account)
+    assert len(due.due_lanes()) == 2
+    assert sorted(due.due_account_platforms()) == ["bluesky", "x"]
+
+
+# --- passes ------------------------------------------------------------
+
+
+@live
+@pytest.mark.parametrize(("platform", "least", "most"), [("bluesky", 40, 40), ("instagram", 20, 40), ("x", 10, 20)])
+def test_a_thousand_posts_go_out_in_the_platforms_batches(sandbox, busy, platform, least, most):
+    busy(platform, 1000, span_days=600)
+    summary = run()
+    assert (summary.targets, summary.snapshots, sum(summary.failures.values())) == (1000, 1000, 0)
+    assert summary.calls == sandbox.calls(platform)
+    assert least <= summary.calls <= most
+    if platform == "x":
+        assert sandbox.calls("x", "tweets") == 10
+    assert PostAnalytics.objects.count() == 1000
+    assert not Target.objects.exclude(claim=None).exists()
+    assert not Target.objects.filter(next_collect_at__lte=timezone.now()).exists()
+
+
+@live
+def test_a_second_pass_writes_nothing_twice(busy):
+    busy("bluesky", 30)
+    run()
+    again = run()
+    assert (again.targets, again.calls, again.snapshots) == (0, 0, 0)
+    assert PostAnalytics.objects.count() == 30
+
+
+@live
+def test_a_batch_takes_the_same_statements_for_any_number_of_posts(busy, django_assert_max_num_queries):
+    for number in (2, 100):
+        account = busy("x", number)
+        with django_assert_max_num_queries(24):
+            collect.work_through(f"x:{account.pk}", until=time.monotonic() + 60)
+    assert PostAnalytics.objects.count() == 102
+
+
+@live
+def test_one_call_serves_posts_of_many_accounts(sandbox):
+    organization = OrganizationFactory()
+    source = sandbox.connect("bluesky", organization=organization)
+    for post_id in listed_ids(sandbox, source)[:40]:
+        posts_of(SocialAccountFactory(platform="bluesky", organization=organization), [post_id])
+    SocialAccount.objects.update(next_collect_at=None)
+    assert (run().snapshots, sandbox.calls("bluesky")) == (40, 2)
+
+
+@live
+def test_a_post_on_two_accounts_of_a_lane_is_asked_for_once(sandbox):
+    source = sandbox.connect("bluesky", next_collect_at=None)
+    other = SocialAccountFactory(platform="bluesky", organization=source.organization, next_collect_at=None)
+    [post_id] = listed_ids(sandbox, source)[:1]
+    for account in (source, other):
+        TargetFactory(post=PostFactory(organization=source.organization), account=account, platform_post_id=post_id)
+    assert (run().snapshots, sandbox.calls("bluesky")) == (2, 1)
+
+
+@live
+def test_accounts_are_collected_hourly(sandbox):
+    accounts = [sandbox.connect(platform) for platform in ("x", "x", "instagram", "bluesky")]
+    summary = run()
+    assert (summary.accounts, summary.snapshots, summary.targets) == (4, 4, 0)
+    assert AccountMetrics.objects.count() == 4
+    for account in accounts:
+        account.refresh_from_db()
+        assert timedelta(minutes=59) < account.next_collect_at - timezone.now() <= HOUR
+        assert account.claim is None
+    assert run().accounts == 0
+
+
+@live
+def test_passes_at_the_same_time_share_the_work(busy):
+    busy("bluesky", 200)
+    summaries = []
+
+    def work():
+        summaries.append(run())
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(summary.snapshots for summary in summaries) == PostAnalytics.objects.count() == 200
+
+
+@live
+def test_a_limit_is_met_exactly(busy, sandbox):
+    busy("bluesky", 60)
+    busy("x", 60)
+    sandbox.connect("bluesky")
+    assert run(limit=45).rows == 45
+    assert PostAnalytics.objects.count() == 45
+    assert run(limit=1000).rows == 76
+    assert run(limit=1000).rows == 0
+
+
+@live
+def test_a_pass_can_be_restricted(busy):
+    x, other = busy("x", 2), busy("x", 3)
+    busy("bluesky", 4)
+    assert run(scope=Scope(account_id=x.pk)).targets == 2
+    assert run(scope=Scope(platform="bluesky")).targets == 4
+    assert due.count_due() == 3
+    assert due.count_due(Scope(account_id=other.pk)) == 3
+
+
+@live
+def test_more_lanes_than_are_listed_at_a_time_are_all_collected(busy, monkeypatch):
+    monkeypatch.setattr(due, "LANES_A_PASS", 2)
+    for _ in range(5):
+        busy("x", 1)
+    assert run().targets == 5
+
+
+@live
+def test_a_pass_ends_when_its_time_is_up(busy):
+    busy("bluesky", 60)
+    summary = collect.run_pass(until=time.monotonic())
+    assert summary.targets == 0
+    assert Heartbeat.objects.get(name="collect").detail == {"targets": 0, "snapshots": 0, "calls": 0}
+
+
+# --- failures ------------------------------------------------------------
+
+
+@live
+def test_a_rate_limit_parks_one_account_and_others_go_on(sandbox, busy):
+    parked, free = busy("x", 3), busy("x", 3)
+    sandbox.switch("x", faults=[{"kind": "rate_limited", "retry_after": 900, "times": 2}], rate_limits=False)
+    Target.objects.filter(account=free).update(next_collect_at=timezone.now() + HOUR)
+    assert run().failures == {"rate_limited": 3}
+    calls = sandbox.calls("x")
+    for target in Target.objects.filter(account=parked):
+        assert timedelta(minutes=14) < target.next_collect_at - timezone.now() <= timedelta(minutes=15, seconds=1)
+    Target.objects.update(next_collect_at=timezone.now())
+    summary = run()
+    assert summary.snapshots == 3
+    assert set(PostAnalytics.objects.values_list("account_id", flat=True)) == {free.pk}
+    assert summary.failures == {"rate_limited": 3}
+    assert sandbox.calls("x") == calls + summary.calls
+
+
+@live
+def test_an_outage_backs_off_and_is_made_up_for(sandbox, busy):
+    busy("bluesky", 30)
+    sandbox.fault("bluesky", "server_error")
+    summary = run()
+    assert (summary.failures, summary.snapshots, summary.calls) == ({"platform_unavailable": 30}, 0, 2)
+    assert run().targets == 0
+    assert min(Target.objects.values_list("next_collect_at", flat=True)) > timezone.now() + timedelta(minutes=3)
+    sandbox.heal("bluesky")
+    Target.objects.update(next_collect_at=timezone.now())
+    assert run().snapshots == 30
+    assert set(Target.objects.values_list("failures", flat=True)) == {0}
+
+
+@live
+def test_a_platform_that_is_down_does_not_cost_the_others(sandbox, busy):
+    busy("bluesky", 3), busy("x", 3), busy("instagram", 3)
+    sandbox.fault("x", "close")
+    summary = run()
+    assert (summary.snapshots, summary.failures) == (6, {"platform_unavailable": 3})
+
+
+@live
+def test_a_refused_token_is_tried_once_and_not_again_for_a_day(sandbox, busy):
+    account = busy("x", 150)
+    SocialAccount.objects.update(next_collect_at=timezone.now())
+    sandbox.switch("x", faults=[{"kind": "token_expired"}, {"kind": "refuse_refresh"}])
+    run()
+    account.refresh_from_db()
+    assert account.status == "token_expired"
+    calls = sandbox.calls("x")
+    Target.objects.update(next_collect_at=timezone.now())
+    SocialAccount.objects.update(next_collect_at=timezone.now())
+    assert run().rows == 0
+    assert sandbox.calls("x") == calls
+    SocialAccount.objects.update(token_retry_at=timezone.now())
+    sandbox.heal("x")
+    assert run().snapshots == 151
+    account.refresh_from_db()
+    assert account.status == "active"
+
+
+@live
+def test_gone_posts_are_not_asked_for_again(sandbox, busy):
+    busy("x", 2, span_days=100)
+    gone, kept = Target.objects.all()
+    sandbox.control("POST", "/posts/delete", {"platform": "x", "ids": [gone.platform_post_id]})
+    summary = run()
+    assert (summary.snapshots, summary.failures) == (1, {"post_gone": 1})
+    Target.objects.filter(next_collect_at__isnull=False).update(next_collect_at=timezone.now())
+    assert run().targets == 1
+    assert set(PostAnalytics.objects.values_list("target_id", flat=True)) == {kept.pk}
+    gone.refresh_from_db()
+    assert gone.gone_at is not None
+
+
+@live
+def test_a_mistake_of_ours_is_that_batchs_failure_and_is_not_repeated_at_once(busy, monkeypatch, caplog):
+    busy("bluesky", 3), busy("x", 2)
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", lambda ids, account: 1 / 0)
+    monkeypatch.setattr(collect, "pull_account", lambda account, live: 1 / 0)
+    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now())
+    summary = run()
+    assert (summary.targets, summary.snapshots) == (5, 2)
+    assert summary.failures == {"platform_error": 4}
+    assert "ZeroDivisionError" in caplog.text
+    assert run().targets == 0
+
+
+@live
+def test_a_crash_of_one_lane_does_not_stop_the_others(busy, monkeypatch):
+    for _ in range(3):
+        busy("x", 2)
+    bad = due.due_lanes()[0]
+    work = collect._collect_batch
+    monkeypatch.setattr(
+        collect, "_collect_batch", lambda claim, targets: 1 / 0 if targets[0].lane == bad else work(claim, targets)
+    )
+    assert run().snapshots == 4
+    assert Target.objects.filter(lane=bad, claim__isnull=False).count() == 2
+    before = timezone.now() - timedelta(seconds=1)
+    Target.objects.filter(lane=bad).update(claimed_until=before, next_collect_at=before)
+    monkeypatch.undo()
+    assert run(limit=10).snapshots == 2
+
+
+# --- doors ------------------------------------------------------------
+
+
+@live
+def test_the_command_prints_one_json_document_and_succeeds_although_targets_fail(busy, sandbox):
+    account = busy("bluesky", 3)
+    busy("x", 2)
+    sandbox.fault("x", "server_error")
+    out = StringIO()
+    call_command("collect", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert (told["targets"], told["snapshots"], told["failures"]) == (5, 3, 2)
+    assert told["failures_by_code"] == {"platform_unavailable": 2}
+    assert told["platforms"]["bluesky"] == {"targets": 3, "calls": 1, "snapshots": 3}
+    assert (told["accounts"], told["calls"]) == (0, 3)
+    assert told["seconds"] >= 0
+    out = StringIO()
+    Target.objects.update(next_collect_at=timezone.now())
+    call_command("collect", "--account", str(account.pk), "--limit", "2", stdout=out)
+    assert "2 targets and 0 accounts: 1 calls, 2 snapshots, 0 failures" in out.getvalue()
+
+
+@stored
+def test_the_command_refuses_what_makes_no_sense():
+    gone = SocialAccountFactory()
+    connections.disconnect(gone)
+    for options in (["--account", "7"], ["--account", str(gone.pk)], ["--limit", "0"], ["--platform", "myspace"]):
+        with pytest.raises(CommandError):
+            call_command("collect", *options)
+
+
+@live
+def test_without_a_broker_the_wake_up_does_the_work_itself(busy, settings):
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    busy("bluesky", 3)
+    for _ in range(2):
+        tasks.wake_collectors()
+        tasks.wake_account_collectors()
+    assert PostAnalytics.objects.count() == 3
+    assert Heartbeat.objects.get(name="collect").at > timezone.now() - timedelta(minutes=1)
+
+
+@live
+def test_with_a_broker_each_lane_is_a_message_that_expires(busy, settings, monkeypatch):
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    sent = []
+    for task in (tasks.collect_lane, tasks.collect_accounts):
+        monkeypatch.setattr(task, "apply_async", lambda args, expires, task=task: sent.append((task, args, expires)))
+    busy("bluesky", 3), busy("x", 3)
+    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now())
+    tasks.wake_collectors()
+    tasks.wake_account_collectors()
+    assert [expires for _, _, expires in sent] == [settings.COLLECT_EVERY] * 3
+    for task, args, _ in sent * 2:  # every message twice
+        task(*args)
+    assert PostAnalytics.objects.count() == 6
+    assert AccountMetrics.objects.count() == 1
+
+
+@stored
+def test_staff_make_rows_due_at_once():
+    later = timezone.now() + HOUR
+    gone = TargetFactory(next_collect_at=None, gone_at=timezone.now(), missing_count=3, failures=4)
+    waiting = TargetFactory(next_collect_at=later)
+    TargetFactory(status="pending", platform_post_id=None, next_collect_at=None)
+    deleted = TargetFactory(deleted_at=later, next_collect_at=None)
+    SocialAccount.objects.update(next_collect_at=later, token_retry_at=later)
+    assert collect.collect_now(targets=Target.objects.all()) == 2
+    for target in (gone, waiting):
+        target.refresh_from_db()
+        assert target.next_collect_at <= timezone.now()
+    assert (gone.gone_at, gone.missing_count, gone.failures) == (None, 0, 0)
+    deleted.refresh_from_db()
+    assert deleted.next_collect_at is None
+    assert collect.collect_now(accounts=SocialAccount.objects.filter(pk=gone.account_id)) == 1
+    assert len(due.due_account_platforms()) == 1

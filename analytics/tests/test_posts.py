@@ -1,0 +1,444 @@
+"""Posts through the API: what is kept, found again, refused."""
+
+import json
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from accounts.services import connections
+from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
+from analytics.models import Post, Target
+from analytics.services.posts import rolled_up
+from analytics.tests.factories import PostAnalyticsFactory, PostFactory, TargetFactory
+
+POSTS = "/api/v1/posts"
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account():
+    return SocialAccountFactory(platform="x")
+
+
+@pytest.fixture
+def client(client_for, account):
+    return client_for(account)
+
+
+def problem(answer, status, code):
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert body["code"] == code
+    return body
+
+
+def test_a_post_with_a_platform_post_id_is_published_and_due_at_once(client, account):
+    answer = client.post(
+        POSTS,
+        {
+            "content": "Hello",
+            "external_ref": "cms-1",
+            "published_at": "2026-06-10T20:00:00+02:00",
+            "targets": [
+                {"account_id": str(account.pk), "platform_post_id": "123", "platform_post_url": "https://x.com/a"}
+            ],
+        },
+    )
+    assert answer.status_code == 201, answer.content
+    body = answer.json()
+    assert list(body) == [
+        "id", "content", "external_ref", "status", "is_draft", "scheduled_at", "published_at", "targets",
+        "created_at", "updated_at",
+    ]  # fmt: skip
+    assert body["status"] == "published"
+    assert body["published_at"] == "2026-06-10T18:00:00.000Z"
+    [target] = body["targets"]
+    assert target == {
+        "id": target["id"],
+        "account_id": str(account.pk),
+        "platform": "x",
+        "status": "published",
+        "platform_post_id": "123",
+        "platform_post_url": "https://x.com/a",
+        "published_at": "2026-06-10T18:00:00.000Z",
+    }
+    assert client.get(f"{POSTS}/{body['id']}").json() == body
+    assert Target.objects.get().next_collect_at is not None
+
+
+def test_a_post_without_platform_post_ids_is_not_collected(client, account):
+    body = client.post(POSTS, {"targets": [{"account_id": str(account.pk)}]}).json()
+    assert (body["status"], body["targets"][0]["status"]) == ("queued", "pending")
+    assert body["targets"][0]["platform_post_id"] is None
+    assert Target.objects.get().next_collect_at is None
+
+
+def test_a_repeated_external_ref_answers_the_first_post_whatever_else_the_body_says(client, account):
+    first = client.post(POSTS, {"external_ref": "a", "targets": [{"account_id": str(account.pk)}]})
+    again = client.post(POSTS, {"external_ref": "a", "nonsense": 1, "targets": "none"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+
+
+def test_a_number_as_external_ref_is_kept_as_text_and_found_again(client, account):
+    body = {"external_ref": 5, "targets": [{"account_id": str(account.pk)}]}
+    first, again = client.post(POSTS, body), client.post(POSTS, body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["external_ref"] == "5"
+
+
+def test_a_repeated_idempotency_key_answers_the_first_post(client, account):
+    body = {"content": "one", "targets": [{"account_id": str(account.pk)}]}
+    first = client.post(POSTS, body, headers={"Idempotency-Key": "k 1"})
+    again = client.post(POSTS, {**body, "content": "two"}, headers={"Idempotency-Key": "k 1"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+
+
+def test_a_reference_and_a_key_that_name_different_posts_conflict(client, account):
+    target = [{"account_id": str(account.pk)}]
+    client.post(POSTS, {"external_ref": "a", "targets": target})
+    client.post(POSTS, {"targets": target}, headers={"Idempotency-Key": "k"})
+    answer = client.post(POSTS, {"external_ref": "a", "targets": target}, headers={"Idempotency-Key": "k"})
+    problem(answer, 409, "conflict")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "caf\xe9", "a\tb"])
+def test_a_malformed_idempotency_key_is_named(client, account, key):
+    answer = client.post(POSTS, {"targets": [{"account_id": str(account.pk)}]}, HTTP_IDEMPOTENCY_KEY=key)
+    assert problem(answer, 400, "validation_failed")["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_references_and_keys_of_others_do_not_count(client, client_for, account):
+    target = {"targets": [{"account_id": str(account.pk)}]}
+    client.post(POSTS, {"external_ref": "a", **target}, headers={"Idempotency-Key": "k"})
+    for other in (SocialAccountFactory(), SocialAccountFactory(organization=account.organization, mode="live")):
+        answer = client_for(other).post(
+            POSTS,
+            {"external_ref": "a", "targets": [{"account_id": str(other.pk)}]},
+            headers={"Idempotency-Key": "k"},
+        )
+        assert answer.status_code == 201
+
+
+def test_a_deleted_posts_reference_is_free_again(client, account):
+    body = {"external_ref": "a", "targets": [{"account_id": str(account.pk), "platform_post_id": "9"}]}
+    first = client.post(POSTS, body).json()
+    assert client.delete(f"{POSTS}/{first['id']}").status_code == 204
+    again = client.post(POSTS, body)
+    assert again.status_code == 201
+    assert again.json()["id"] != first["id"]
+
+
+def test_an_unknown_account_is_named_by_its_index(client, client_for, account):
+    elsewhere = SocialAccountFactory()
+    other_mode = SocialAccountFactory(organization=account.organization, mode="live")
+    gone = SocialAccountFactory(organization=account.organization)
+    connections.disconnect(gone)
+    for unknown in (uuid.uuid4(), elsewhere.pk, other_mode.pk, gone.pk):
+        answer = client.post(POSTS, {"targets": [{"account_id": str(account.pk)}, {"account_id": str(unknown)}]})
+        assert problem(answer, 422, "unknown_account")["errors"][0]["field"] == "targets.1.account_id"
+    assert not Post.objects.exists()
+
+
+def test_the_same_platform_post_conflicts_and_names_its_post(client, account):
+    body = {"targets": [{"account_id": str(account.pk), "platform_post_id": "123"}]}
+    first = client.post(POSTS, body).json()
+    url = {"targets": [{"account_id": str(account.pk), "platform_post_id": "https://x.com/me/status/123"}]}
+    assert first["id"] in problem(client.post(POSTS, url), 409, "conflict")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "given", "canonical"),
+    [
+        ("x", "https://twitter.com/acme/status/1800000000000000001?s=20", "1800000000000000001"),
+        ("x", " 0042 ", "42"),
+        (
+            "bluesky",
+            "https://bsky.app/profile/did:plc:abcdefghijklmnopqrstuvwx/post/3kabcdefghij2",
+            "at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3kabcdefghij2",
+        ),
+    ],
+)
+def test_post_ids_are_stored_in_the_platforms_canonical_form(client_for, platform, given, canonical):
+    account = SocialAccountFactory(platform=platform)
+    body = {"targets": [{"account_id": str(account.pk), "platform_post_id": given}]}
+    answer = client_for(account).post(POSTS, body)
+    assert answer.json()["targets"][0]["platform_post_id"] == canonical
+
+
+@pytest.mark.parametrize("platform", ["x", "bluesky", "instagram"])
+def test_an_id_without_canonical_form_is_refused_with_the_expected_one(client_for, platform):
+    account = SocialAccountFactory(platform=platform)
+    fine = SocialAccountFactory(platform="x", organization=account.organization)
+    targets = [
+        {"account_id": str(fine.pk), "platform_post_id": "1"},
+        {"account_id": str(account.pk), "platform_post_id": "no id!"},
+    ]
+    [error] = problem(client_for(account).post(POSTS, {"targets": targets}), 400, "validation_failed")["errors"]
+    assert error["field"] == "targets.1.platform_post_id"
+    assert "expected" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "targets"),
+        ({"targets": []}, "targets"),
+        ({"targets": [{}]}, "targets.0.account_id"),
+        ({"targets": [{"account_id": "x"}]}, "targets.0.account_id"),
+        ({"targets": [{"account_id": str(uuid.uuid4())} for _ in range(51)]}, "targets"),
+        ({"targets": [{"account_id": str(uuid.uuid4()), "mood": "good"}]}, "targets.0.mood"),
+        ({"targets": [{"account_id": "ACCOUNT"}, {"account_id": "ACCOUNT"}]}, "targets.1.account_id"),
+        ({"targets": [{"account_id": "ACCOUNT", "platform_post_url": "javascript:alert(1)"}]},
+         "targets.0.platform_post_url"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "scheduled_at": "soon"}, "scheduled_at"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "external_ref": ""}, "external_ref"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "external_ref": "x" * 256}, "external_ref"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "external_ref": "a\x00b"}, "external_ref"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "external_ref": ["a"]}, "external_ref"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "content": "\ud800"}, "content"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "is_draft": "perhaps"}, "is_draft"),
+        ({"targets": [{"account_id": "ACCOUNT"}], "status": "published"}, "status"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(client, account, body, field):
+    targets = body.get("targets", ())
+    body = {**body}
+    if targets:
+        body["targets"] = [
+            {**each, "account_id": str(account.pk)} if each.get("account_id") == "ACCOUNT" else each for each in targets
+        ]
+    answer = client.post(POSTS, json.dumps(body), content_type="application/json")
+    assert field in [error["field"] for error in problem(answer, 400, "validation_failed")["errors"]]
+
+
+def test_fifty_targets_are_taken(client_for):
+    organization = OrganizationFactory()
+    accounts = SocialAccountFactory.create_batch(50, organization=organization)
+    body = {"targets": [{"account_id": str(each.pk), "platform_post_id": "7"} for each in accounts]}
+    answer = client_for(organization).post(POSTS, body)
+    assert answer.status_code == 201, answer.content
+    assert [each["account_id"] for each in answer.json()["targets"]] == [str(each.pk) for each in accounts]
+
+
+@pytest.mark.parametrize(
+    ("targets", "flags", "status"),
+    [
+        (["published", "published"], {}, "published"),
+        (["published", "canceled"], {}, "published"),
+        (["published", "failed"], {}, "partial"),
+        (["published", "pending"], {"is_draft": True}, "partial"),
+        (["publishing", "queued"], {}, "publishing"),
+        (["queued", "failed", "pending"], {}, "queued"),
+        (["failed", "failed"], {}, "failed"),
+        (["failed", "canceled"], {}, "failed"),
+        (["canceled", "canceled"], {}, "canceled"),
+        (["pending"], {"is_draft": True, "scheduled_at": datetime(2027, 1, 1, tzinfo=UTC)}, "draft"),
+        (["pending"], {"scheduled_at": datetime(2027, 1, 1, tzinfo=UTC)}, "scheduled"),
+        (["pending", "failed"], {}, "queued"),
+        (["pending"], {}, "queued"),
+    ],
+)
+def test_a_posts_status_is_rolled_up_from_its_targets(targets, flags, status):
+    assert rolled_up(targets, Post(**flags)) == status
+
+
+def test_patching_changes_what_is_given(client, account):
+    made = client.post(POSTS, {"content": "a", "targets": [{"account_id": str(account.pk)}]}).json()
+    url = f"{POSTS}/{made['id']}"
+    answer = client.patch(url, {"content": "b", "scheduled_at": "2027-01-01", "external_ref": "r"})
+    assert answer.status_code == 200
+    expected = {"content": "b", "scheduled_at": "2027-01-01T00:00:00.000Z", "external_ref": "r", "status": "scheduled"}
+    assert answer.json() == {**made, **expected, "updated_at": answer.json()["updated_at"]}
+    assert client.patch(url, {"is_draft": True}).json()["status"] == "draft"
+    assert client.patch(url, {"external_ref": None}).json()["external_ref"] is None
+
+
+def test_patching_to_anothers_reference_conflicts_and_unknown_fields_are_named(client, account):
+    target = {"targets": [{"account_id": str(account.pk)}]}
+    client.post(POSTS, {"external_ref": "a", **target})
+    url = f"{POSTS}/{client.post(POSTS, target).json()['id']}"
+    problem(client.patch(url, {"external_ref": "a"}), 409, "conflict")
+    answer = client.patch(url, {"targets": [], "published_at": "2026-01-01"})
+    fields = {error["field"] for error in problem(answer, 400, "validation_failed")["errors"]}
+    assert fields == {"targets", "published_at"}
+
+
+def test_a_target_learns_its_platform_post_id_and_is_collected_from_then_on(client, account):
+    made = client.post(POSTS, {"targets": [{"account_id": str(account.pk)}]}).json()
+    url = f"{POSTS}/{made['id']}/targets/{made['targets'][0]['id']}"
+    answer = client.patch(url, {"platform_post_id": "https://x.com/i/status/77", "published_at": 1780000000})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["platform_post_id"] == "77"
+    assert answer.json()["status"] == "published"
+    assert client.get(f"{POSTS}/{made['id']}").json()["status"] == "published"
+    assert Target.objects.get().next_collect_at is not None
+    assert client.patch(url, {"status": "canceled"}).json()["status"] == "canceled"
+    assert client.get(f"{POSTS}/{made['id']}").json()["status"] == "canceled"
+    assert Target.objects.get().next_collect_at is None
+
+
+def test_a_published_target_needs_an_id_and_an_id_is_taken_once(client, account):
+    target = {"targets": [{"account_id": str(account.pk)}]}
+    first = client.post(POSTS, {"targets": [{"account_id": str(account.pk), "platform_post_id": "1"}]}).json()
+    made = client.post(POSTS, target).json()
+    url = f"{POSTS}/{made['id']}/targets/{made['targets'][0]['id']}"
+    answer = client.patch(url, {"status": "published"})
+    assert problem(answer, 400, "validation_failed")["errors"][0]["field"] == "platform_post_id"
+    assert first["id"] in problem(client.patch(url, {"platform_post_id": "1"}), 409, "conflict")["detail"]
+    assert "expected" in problem(client.patch(url, {"platform_post_id": "?"}), 400, "validation_failed")["detail"]
+    problem(client.patch(url, {"status": "sent"}), 400, "validation_failed")
+    published = f"{POSTS}/{first['id']}/targets/{first['targets'][0]['id']}"
+    problem(client.patch(published, {"platform_post_id": None}), 400, "validation_failed")
+
+
+def test_a_new_platform_post_id_forgets_what_was_known_of_the_old_one(client, account):
+    target = TargetFactory(account=account, post__organization=account.organization, missing_count=2, failures=3)
+    Target.objects.update(gone_at=target.created_at, next_collect_at=None, claim=uuid.uuid4(), last_error_code="x")
+    client.patch(f"{POSTS}/{target.post_id}/targets/{target.pk}", {"platform_post_id": "5"})
+    target.refresh_from_db()
+    assert (target.gone_at, target.claim, target.missing_count, target.failures) == (None, None, 0, 0)
+    assert target.next_collect_at is not None
+
+
+def test_a_deleted_post_is_gone_from_every_read_and_keeps_its_snapshots(client, account):
+    target = TargetFactory(account=account, post__organization=account.organization)
+    PostAnalyticsFactory(target=target)
+    url = f"{POSTS}/{target.post_id}"
+    assert client.delete(url).status_code == 204
+    assert client.get(POSTS).json()["data"] == []
+    for answer in (
+        client.get(url),
+        client.delete(url),
+        client.patch(url, {"content": "x"}),
+        client.patch(f"{url}/targets/{target.pk}", {"status": "failed"}),
+        client.get(f"{url}/analytics"),
+        client.get(f"{url}/analytics/history"),
+    ):
+        problem(answer, 404, "not_found")
+    target.refresh_from_db()
+    assert target.next_collect_at is None
+    assert target.snapshots.count() == 1
+
+
+@pytest.mark.parametrize("mode", ["test", "live"])
+def test_anothers_post_is_not_found(client_for, account, mode):
+    target = TargetFactory(account=account, post__organization=account.organization)
+    owner = OrganizationFactory() if mode == "test" else account.organization
+    client = client_for(owner, mode=mode)
+    url = f"{POSTS}/{target.post_id}"
+    for answer in (
+        client.get(url),
+        client.delete(url),
+        client.patch(url, {"content": "x"}),
+        client.patch(f"{url}/targets/{target.pk}", {"status": "failed"}),
+        client.get(f"{url}/analytics?max_age=60"),
+        client.get(f"{url}/analytics/history"),
+    ):
+        problem(answer, 404, "not_found")
+    assert client.get(POSTS).json()["data"] == []
+    assert client.get(POSTS, {"account_id": str(account.pk)}).json()["data"] == []
+
+
+def test_a_target_of_another_post_and_malformed_ids_are_not_found(client, account):
+    mine = TargetFactory(account=account, post__organization=account.organization)
+    other = PostFactory(organization=account.organization)
+    problem(client.patch(f"{POSTS}/{other.pk}/targets/{mine.pk}", {"status": "failed"}), 404, "not_found")
+    problem(client.patch(f"{POSTS}/{mine.post_id}/targets/7", {"status": "failed"}), 404, "not_found")
+    problem(client.get(f"{POSTS}/7"), 404, "not_found")
+
+
+def test_posts_are_filtered(client, account):
+    organization = account.organization
+    bluesky = SocialAccountFactory(platform="bluesky", organization=organization)
+    old = PostFactory(organization=organization, created_at=datetime(2026, 1, 1, tzinfo=UTC), external_ref=" a b ")
+    new = PostFactory(organization=organization, created_at=datetime(2026, 2, 1, tzinfo=UTC), status="failed")
+    TargetFactory(post=old, account=account)
+    TargetFactory(post=new, account=bluesky)
+
+    def ids(**given):
+        answer = client.get(POSTS, given)
+        assert answer.status_code == 200, answer.content
+        return [each["id"] for each in answer.json()["data"]]
+
+    assert ids() == [str(new.pk), str(old.pk)]
+    assert ids(status="failed") == ids(platform="bluesky") == ids(account_id=str(bluesky.pk)) == [str(new.pk)]
+    assert ids(external_ref=" a b ") == [str(old.pk)]
+    assert ids(since="2026-02-01T01:00:00+01:00") == ids(since="1769904000") == [str(new.pk)]
+    assert ids(until="2026-02-01") == [str(old.pk)]
+    assert ids(until="2026-02-01T01:00:00 01:00") == [str(old.pk)]
+    assert ids(since="2026-01-01", until="2026-01-01") == []
+    assert ids(colour="red") == [str(new.pk), str(old.pk)]
+    assert ids(status="failed", platform="x") == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"status": "lost"}, {"platform": "myspace"}, {"account_id": "1"}, {"since": "soon"}, {"until": "1969-12-31"},
+     {"limit": "0"}, {"limit": "101"}, {"limit": "ten"}],
+)  # fmt: skip
+def test_a_wrong_filter_is_named(client, given):
+    [error] = problem(client.get(POSTS, given), 400, "validation_failed")["errors"]
+    assert error["field"] == next(iter(given))
+
+
+def test_posts_are_listed_in_pages_newest_first(client, account):
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    made = [
+        PostFactory(organization=account.organization, created_at=at + timedelta(days=n // 2)) for n in range(7)
+    ]  # fmt: skip
+    expected = [str(post.pk) for post in sorted(made, key=lambda post: (post.created_at, post.pk), reverse=True)]
+    seen, cursor = [], None
+    while True:
+        page = client.get(POSTS, {"limit": 3, **({"cursor": cursor} if cursor else {})}).json()
+        assert set(page) == {"data", "next_cursor"}
+        seen += [each["id"] for each in page["data"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == expected
+    problem(client.get(POSTS, {"cursor": "x" + "y" * 20}), 400, "invalid_cursor")
+
+
+def test_listing_takes_the_same_queries_for_any_number_of_posts(client, account, django_assert_num_queries):
+    client.get(POSTS)
+    for number in (1, 9):
+        for _ in range(number):
+            TargetFactory(account=account, post__organization=account.organization)
+        with django_assert_num_queries(3):  # the key, posts, targets
+            client.get(POSTS, {"limit": 100})
+
+
+def test_writing_needs_its_scope(client_for, account):
+    client = client_for(account, scopes=["accounts:write"])
+    body = {"targets": [{"account_id": str(account.pk)}]}
+    problem(client.post(POSTS, body), 403, "insufficient_scope")
+    assert client.get(POSTS).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_creating_at_the_same_time_with_one_key_makes_one_post(client_for):
+    account = SocialAccountFactory()
+    client = client_for(account)
+    start = threading.Barrier(8)
+    answers = []
+
+    def create():
+        body = {"content": "x", "targets": [{"account_id": str(account.pk), "platform_post_id": "5"}]}
+        start.wait()
+        answers.append(client.post(POSTS, body, headers={"Idempotency-Key": "once"}))
+        connection.close()
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert Post.objects.count() == 1

@@ -1,0 +1,68 @@
+"""The one reader, with platforms that refuse batches because of single posts."""
+
+import pytest
+
+from accounts.tests.factories import SocialAccountFactory
+from analytics.services.pull import EXTRA_CALLS, pull_posts
+from platforms import registry
+from platforms.base import Reading, Request
+from platforms.errors import RateLimited, Rejected, Unavailable
+
+pytestmark = pytest.mark.django_db
+IDS = [str(number) for number in range(25)]
+
+
+@pytest.fixture
+def asked(sandbox, monkeypatch):
+    """The batches that were asked for; `asked.answer` says what becomes of one."""
+
+    class Asked(list):
+        answer = staticmethod(lambda ids: None)
+
+    batches = Asked()
+
+    def fetch_posts(ids, account):
+        batches.append(list(ids))
+        error = batches.answer(ids)
+        if error is not None:
+            raise error
+        return {post_id: {"likeCount": 1} for post_id in ids}
+        yield Request("never")
+
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
+    return batches
+
+
+def good(pulled):
+    return [post_id for post_id in IDS if isinstance(pulled.readings[post_id], Reading)]
+
+
+@pytest.mark.parametrize("poisoned", [{"3"}, {"0", "24"}, {"0", "12", "13"}])
+def test_a_post_that_spoils_its_batch_costs_only_itself(asked, poisoned):
+    asked.answer = lambda ids: Rejected("bad id") if poisoned & set(ids) else None
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == [post_id for post_id in IDS if post_id not in poisoned]
+    assert all(isinstance(pulled.readings[post_id], Rejected) for post_id in poisoned)
+    assert len(asked) <= EXTRA_CALLS
+
+
+def test_what_is_refused_whatever_is_asked_is_not_asked_for_long(asked):
+    asked.answer = lambda ids: Rejected("bad version")
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert all(isinstance(each, Rejected) for each in pulled.readings.values())
+    assert list(pulled.readings) and len(asked) == 7
+
+
+def test_other_failures_are_every_posts_at_once(asked):
+    asked.answer = lambda ids: Unavailable()
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert len(asked) == 1
+    assert all(isinstance(each, Unavailable) for each in pulled.readings.values())
+
+
+def test_what_was_read_is_kept_when_the_limit_is_spent_on_the_way(asked):
+    asked.answer = lambda ids: Rejected() if "24" in ids and len(ids) > 7 else RateLimited() if "24" in ids else None
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled)
+    assert set(pulled.readings) == set(IDS)
+    assert isinstance(pulled.readings["24"], RateLimited)
