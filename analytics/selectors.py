@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Window
+from django.db import connection
+from django.db.models import F, Max, Q, QuerySet, Window
 from django.db.models.functions import RowNumber, Trunc
 
 from accounts.models import SocialAccount
@@ -20,17 +21,33 @@ def posts(organization_id: UUID, mode: str) -> QuerySet[Post]:
     return alive.prefetch_related("targets")
 
 
-def published_targets(post: Post) -> list[Target]:
-    """Those that are live on their platform, with their accounts; also of deleted accounts."""
-    live = Target.objects.filter(post=post, status=TargetStatus.PUBLISHED).exclude(platform_post_id=None)
-    return list(live.select_related("account").order_by("created_at", "id"))
+def published_targets(post: Post, *, to_read: bool) -> list[Target]:
+    """Those that are live on their platform, also of deleted accounts; `to_read` with all that a live read needs."""
+    live = Target.objects.filter(post=post, status=TargetStatus.PUBLISHED, platform_post_id__isnull=False)
+    live = live.order_by("created_at", "id")
+    return list(live.select_related("account") if to_read else live.only("platform"))
+
+
+def targets_to_read(ids: Iterable[UUID]) -> dict[UUID, Target]:
+    """Targets with all that a live read needs."""
+    return Target.objects.select_related("account").in_bulk(list(ids))
+
+
+# One index probe for each target. As text, because building the query takes longer than answering it.
+_NEWEST = """
+    SELECT {columns} FROM post_analytics WHERE id IN (
+        SELECT (SELECT id FROM post_analytics WHERE target_id = analytics_target.id
+                ORDER BY captured_at DESC, id DESC LIMIT 1)
+        FROM analytics_target WHERE id IN ({{ids}}))
+""".format(columns=", ".join(each.column for each in PostAnalytics._meta.concrete_fields if each.name != "raw"))
 
 
 def newest_by_target(target_ids: Iterable[UUID]) -> dict[UUID, PostAnalytics]:
-    """The newest snapshot of each target, without raw payloads: one index probe for each."""
-    newest = PostAnalytics.objects.filter(target=OuterRef("pk")).order_by("-captured_at", "-id").values("pk")[:1]
-    ids = Target.objects.filter(pk__in=list(target_ids)).values(newest=Subquery(newest))
-    return {row.target_id: row for row in PostAnalytics.objects.filter(pk__in=ids).defer("raw")}
+    """The newest snapshot of each target, without raw payloads."""
+    key = Target._meta.pk
+    ids = [key.get_db_prep_value(target_id, connection) for target_id in target_ids]
+    rows = PostAnalytics.objects.raw(_NEWEST.format(ids=", ".join(["%s"] * len(ids))), ids) if ids else ()
+    return {row.target_id: row for row in rows}
 
 
 def newest_of_account(account: SocialAccount) -> AccountMetrics | None:

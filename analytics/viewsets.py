@@ -137,8 +137,8 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
     def analytics(self, request: Request, id: Any) -> Response:
         """The newest numbers of a post on every account, pulled live."""
         ask = self.ask(request)
-        post = self._post()
-        targets = selectors.published_targets(post)
+        post = get_object_or_404(self.get_queryset().prefetch_related(None).only("pk"), pk=self.kwargs["id"])
+        targets = selectors.published_targets(post, to_read=not ask.max_age)
         if not targets:
             raise Problem("post_not_published")
         return Response(answers.post_analytics(post, live.read_targets(targets, ask)))

@@ -21,11 +21,19 @@ class DatabaseGates:
 
     def closed_until(self, keys: Iterable[str]) -> datetime | None:
         """The latest instant until which one of `keys` is parked, or None."""
+        closed = self._loaded()
+        return max((closed[self._prefix + key] for key in keys if self._prefix + key in closed), default=None)
+
+    def load(self) -> "DatabaseGates":
+        """Read the gates now, so that no database is needed until one is closed."""
+        self._loaded()
+        return self
+
+    def _loaded(self) -> dict[str, datetime]:
         if self._closed is None:
             gates = Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now())
             self._closed = dict(gates.values_list("key", "not_before"))
-        found = [self._closed[self._prefix + key] for key in keys if self._prefix + key in self._closed]
-        return max(found, default=None)
+        return self._closed
 
     def close(self, key: str, until: datetime, reason: str) -> None:
         """Park `key`; a gate is never opened early."""

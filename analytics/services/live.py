@@ -58,6 +58,10 @@ def read_targets(targets: Sequence[Target], ask: Ask) -> list[TargetReport]:
     """The newest numbers of published targets, pulled live unless a snapshot is young enough."""
     young = _young(targets, ask.max_age)
     wanted = [target for target in targets if target.pk not in young]
+    if ask.max_age and wanted:
+        full = selectors.targets_to_read(target.pk for target in wanted)
+        targets = [full.get(target.pk, target) for target in targets]
+        wanted = list(full.values())
     failures: dict[UUID, Failure] = {}
     lanes: dict[str, list[Target]] = defaultdict(list)
     for target in wanted:

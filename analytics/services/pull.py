@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from django.db import connection
+
 from accounts.models import SocialAccount
 from accounts.services import access, standing
 from accounts.services.health import note_failure
@@ -122,16 +124,19 @@ class _Conversation:
     def _connect(self) -> Client:
         account = self.keeper.account
         credentials = Credentials() if self.platform.public_reads else self.keeper.fresh()
-        return Client(
+        client = Client(
             self.platform,
             access.as_platform_account(account),
             settings=access.platform_settings(account.mode),
             credentials=credentials,
             app=access.app_of(account),
-            gates=access.gates_of(account),
+            gates=access.gates_of(account).load(),
             renew=None if self.platform.public_reads else self.keeper.renew,
             live=self._live,
         )
+        if self._live and not connection.in_atomic_block:
+            connection.close()  # back into the pool of the web process: a platform may take its time
+        return client
 
     def failed(self, error: PlatformError) -> PlatformError:
         """Record a failure on the account; returns the error to answer with."""
