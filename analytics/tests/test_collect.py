@@ -25,6 +25,8 @@ from platforms import registry
 stored = pytest.mark.django_db
 live = pytest.mark.django_db(transaction=True)
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+"""An instant of this clock may not have come yet by the database's, which counts milliseconds on SQLite."""
 
 
 def run(**more):
@@ -252,7 +254,7 @@ def test_a_rate_limit_parks_one_account_and_others_go_on(sandbox, busy):
     calls = sandbox.calls("x")
     for target in Target.objects.filter(account=parked):
         assert timedelta(minutes=14) < target.next_collect_at - timezone.now() <= timedelta(minutes=15, seconds=1)
-    Target.objects.update(next_collect_at=timezone.now())
+    Target.objects.update(next_collect_at=timezone.now() - SECOND)
     summary = run()
     assert summary.snapshots == 3
     assert set(PostAnalytics.objects.values_list("account_id", flat=True)) == {free.pk}
@@ -269,7 +271,7 @@ def test_an_outage_backs_off_and_is_made_up_for(sandbox, busy):
     assert run().targets == 0
     assert min(Target.objects.values_list("next_collect_at", flat=True)) > timezone.now() + timedelta(minutes=3)
     sandbox.heal("bluesky")
-    Target.objects.update(next_collect_at=timezone.now())
+    Target.objects.update(next_collect_at=timezone.now() - SECOND)
     assert run().snapshots == 30
     assert set(Target.objects.values_list("failures", flat=True)) == {0}
 
@@ -285,17 +287,17 @@ def test_a_platform_that_is_down_does_not_cost_the_others(sandbox, busy):
 @live
 def test_a_refused_token_is_tried_once_and_not_again_for_a_day(sandbox, busy):
     account = busy("x", 150)
-    SocialAccount.objects.update(next_collect_at=timezone.now())
+    SocialAccount.objects.update(next_collect_at=timezone.now() - SECOND)
     sandbox.switch("x", faults=[{"kind": "token_expired"}, {"kind": "refuse_refresh"}])
     run()
     account.refresh_from_db()
     assert account.status == "token_expired"
     calls = sandbox.calls("x")
-    Target.objects.update(next_collect_at=timezone.now())
-    SocialAccount.objects.update(next_collect_at=timezone.now())
+    Target.objects.update(next_collect_at=timezone.now() - SECOND)
+    SocialAccount.objects.update(next_collect_at=timezone.now() - SECOND)
     assert run().rows == 0
     assert sandbox.calls("x") == calls
-    SocialAccount.objects.update(token_retry_at=timezone.now())
+    SocialAccount.objects.update(token_retry_at=timezone.now() - SECOND)
     sandbox.heal("x")
     assert run().snapshots == 151
     account.refresh_from_db()
@@ -309,7 +311,7 @@ def test_gone_posts_are_not_asked_for_again(sandbox, busy):
     sandbox.control("POST", "/posts/delete", {"platform": "x", "ids": [gone.platform_post_id]})
     summary = run()
     assert (summary.snapshots, summary.failures) == (1, {"post_gone": 1})
-    Target.objects.filter(next_collect_at__isnull=False).update(next_collect_at=timezone.now())
+    Target.objects.filter(next_collect_at__isnull=False).update(next_collect_at=timezone.now() - SECOND)
     assert run().targets == 1
     assert set(PostAnalytics.objects.values_list("target_id", flat=True)) == {kept.pk}
     gone.refresh_from_db()
@@ -321,7 +323,7 @@ def test_a_mistake_of_ours_is_that_batchs_failure_and_is_not_repeated_at_once(bu
     busy("bluesky", 3), busy("x", 2)
     monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", lambda ids, account: 1 / 0)
     monkeypatch.setattr(collect, "pull_account", lambda account, live: 1 / 0)
-    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now())
+    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now() - SECOND)
     summary = run()
     assert (summary.targets, summary.snapshots) == (5, 2)
     assert summary.failures == {"platform_error": 4}
@@ -363,7 +365,7 @@ def test_the_command_prints_one_json_document_and_succeeds_although_targets_fail
     assert (told["accounts"], told["calls"]) == (0, 3)
     assert told["seconds"] >= 0
     out = StringIO()
-    Target.objects.update(next_collect_at=timezone.now())
+    Target.objects.update(next_collect_at=timezone.now() - SECOND)
     call_command("collect", "--account", str(account.pk), "--limit", "2", stdout=out)
     assert "2 targets and 0 accounts: 1 calls, 2 snapshots, 0 failures" in out.getvalue()
 
@@ -395,7 +397,7 @@ def test_with_a_broker_each_lane_is_a_message_that_expires(busy, settings, monke
     for task in (tasks.collect_lane, tasks.collect_accounts):
         monkeypatch.setattr(task, "apply_async", lambda args, expires, task=task: sent.append((task, args, expires)))
     busy("bluesky", 3), busy("x", 3)
-    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now())
+    SocialAccount.objects.filter(platform="x").update(next_collect_at=timezone.now() - SECOND)
     tasks.wake_collectors()
     tasks.wake_account_collectors()
     assert [expires for _, _, expires in sent] == [settings.COLLECT_EVERY] * 3
