@@ -59,7 +59,7 @@ def up():
         if run([PYTHON, "manage.py", "demo"], environment, stdout=greeting):
             return fail("the demo organization could not be made")
         greeting.seek(0)
-        return supervise(environment, ports["PORT"], greeting.read())
+        return supervise(environment, ports, greeting.read())
 
 
 # --- Python and packages
@@ -195,14 +195,17 @@ def end(child):
         child.wait()
 
 
-def supervise(environment, port, greeting):
+def supervise(environment, ports, greeting):
     """Run the processes of Procfile.dev until told to stop, greet once they answer, and leave none behind."""
     mark = uuid.uuid4().hex
     command = [PYTHON, "-m", "honcho", "-e", os.devnull, "-f", "Procfile.dev", "start"]
     waiting = [greeting]
+    asked = [(ports["PORT"], "/api/v1/health")]
+    if not environment.get("SANDBOX_URL"):
+        asked.append((ports["SANDBOX_PORT"], "/_control"))
 
     def greet():
-        if waiting and answers(port):
+        if waiting and all(answers(port, path) for port, path in asked):
             print(waiting.pop(), flush=True)
 
     try:
@@ -211,10 +214,10 @@ def supervise(environment, port, greeting):
         remove_leftovers(mark)
 
 
-def answers(port):
+def answers(port, path):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     try:
-        connection.request("GET", "/api/v1/health")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
