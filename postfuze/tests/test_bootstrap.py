@@ -51,7 +51,7 @@ bootstrap.supervise.__globals__.update(STOP_SECONDS=2, PYTHON={python!r})
 os.chdir({directory!r})
 bootstrap.listen_for_stop()
 print("up", flush=True)
-bootstrap.supervise(dict(os.environ), {"PORT": 1, "SANDBOX_PORT": 1}, "")
+bootstrap.supervise(dict(os.environ), dict(PORT=1, SANDBOX_PORT=1), "")
 """
 # Two that end when asked, one that ignores it, and one that leaves its session.
 PROCFILE = """
