@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from accounts.models import SocialAccount
 from accounts.services.flights import Failure
@@ -17,12 +18,12 @@ Columns = Mapping[str, Any]
 NOTHING_YET = "No metrics have been collected for this account yet."
 
 
-def post_analytics(post: Post, reports: Sequence[TargetReport]) -> dict[str, Any]:
+def post_analytics(post_id: UUID, reports: Sequence[TargetReport]) -> dict[str, Any]:
     """The newest snapshot of each target, totals, and what is missing and why."""
     rows = [post_row(vars(each.row)) | {"source": _source(each)} for each in reports if each.row is not None]
     live = sum(each.is_live for each in reports)
     return {
-        "post_id": str(post.pk),
+        "post_id": str(post_id),
         "metrics_by_account": rows,
         "aggregated_metrics": totals(rows),
         "coverage": {

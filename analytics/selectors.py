@@ -21,9 +21,15 @@ def posts(organization_id: UUID, mode: str) -> QuerySet[Post]:
     return alive.prefetch_related("targets")
 
 
-def published_targets(post: Post, *, to_read: bool) -> list[Target]:
-    """Those that are live on their platform, also of deleted accounts; `to_read` with all that a live read needs."""
-    live = Target.objects.filter(post=post, status=TargetStatus.PUBLISHED, platform_post_id__isnull=False)
+def published_targets(post_id: UUID, organization_id: UUID, mode: str, *, to_read: bool) -> list[Target]:
+    """A post's targets that are live on their platform, also of deleted accounts; none if there is no such post.
+
+    `to_read` with all that a live read needs.
+    """
+    owned = {"post__organization_id": organization_id, "post__mode": mode, "post__deleted_at": None}
+    live = Target.objects.filter(
+        post_id=post_id, status=TargetStatus.PUBLISHED, platform_post_id__isnull=False, **owned
+    )
     live = live.order_by("created_at", "id")
     return list(live.select_related("account") if to_read else live.only("platform"))
 

@@ -137,11 +137,12 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
     def analytics(self, request: Request, id: Any) -> Response:
         """The newest numbers of a post on every account, pulled live."""
         ask = self.ask(request)
-        post = get_object_or_404(self.get_queryset().prefetch_related(None).only("pk"), pk=self.kwargs["id"])
-        targets = selectors.published_targets(post, to_read=not ask.max_age)
+        post_id = self.kwargs["id"]
+        targets = selectors.published_targets(post_id, self.organization_id, self.mode, to_read=not ask.max_age)
         if not targets:
+            self._post()
             raise Problem("post_not_published")
-        return Response(answers.post_analytics(post, live.read_targets(targets, ask)))
+        return Response(answers.post_analytics(post_id, live.read_targets(targets, ask)))
 
     @extend_schema(parameters=[*ranges.PARAMETERS, OpenApiParameter("target_id", UUID)], responses=HistorySerializer)
     @action(detail=True, methods=["get"], url_path="analytics/history", filterset_class=None, pagination_class=None)
