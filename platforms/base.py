@@ -30,6 +30,7 @@ class Request:
     params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     json: Any = None
     form: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     auth: Auth = ""
     group: str = ""
     foreign: bool = False
@@ -56,10 +57,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Reading:
-    """One item's raw answer, with the reasons for nulls that the raw answer cannot show by itself."""
+    """One item's raw answer, with the reasons for nulls that the raw answer cannot show by itself.
+
+    `id` is the item's own id, where it was asked for by another that stands for it.
+    """
 
     raw: Raw
     unavailable: Mapping[str, Reason] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,14 @@ class Platform:
     def base_url_for(self, account: Account) -> str:
         """The URL that relative paths are joined to."""
         return self.base_url
+
+    def headers_for(self, account: Account) -> Mapping[str, str]:
+        """Headers that every request bears, token exchanges included."""
+        return {}
+
+    def limits_for(self, account: Account) -> tuple[Limit, ...]:
+        """The limits that hold for an account, where not all do for everybody."""
+        return self.limits
 
     def dimensions(self) -> frozenset[Dimension]:
         """What this platform can report of a post."""

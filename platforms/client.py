@@ -215,7 +215,7 @@ class Client:
             raise RateLimited("The platform's rate limit is spent.", retry_at=until, group=request.group)
 
     def _limits(self, request: Request) -> tuple[Limit, ...]:
-        return tuple(limit for limit in self.platform.limits if limit.group in ("", request.group))
+        return tuple(each for each in self.platform.limits_for(self.account) if each.group in ("", request.group))
 
     def _gate_keys(self, request: Request, owner: Owner) -> list[str]:
         groups = {"", request.group}
@@ -236,7 +236,7 @@ class Client:
         params: list[tuple[str, str]] = []
         for name, value in request.params.items():
             params += [(name, value)] if isinstance(value, str) else [(name, each) for each in value]
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **self.platform.headers_for(self.account), **request.headers}
         auth = self._auth(request)
         if auth != "none" and not request.foreign and urlsplit(url).hostname not in self._own_hosts():
             raise Misconfigured(f"{self.platform.label} has no host {urlsplit(url).hostname}: no token is sent there.")
@@ -281,7 +281,7 @@ class Client:
     def _failure(self, request: Request, response: Response, payload: Any) -> PlatformError | None:
         facts = self.platform.refresh_for(self.account)
         if request.group == TOKEN_GROUP and facts is not None:
-            refused = facts.classify(payload)
+            refused = facts.classify(payload, response.status)
             if refused is not None:
                 return refused
         told = _ask(self.platform.classify, response.status, response.headers, payload)

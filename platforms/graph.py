@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from platforms.base import Platform, Raw, objects, pick
+from platforms.base import Call, Platform, Raw, Request, objects, pick
 from platforms.errors import (
     Gone,
     PlatformError,
@@ -18,6 +18,10 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
+from platforms.payloads import to_count
+
+TOO_YOUNG = "24 hours old"
+"""What a refusal to extend a token says that is too young for it."""
 
 
 class MetricRefused(Rejected):
@@ -29,7 +33,8 @@ class MetricRefused(Rejected):
     @property
     def general(self) -> bool:
         """Whether the metric is refused for all objects, and not for one kind of them."""
-        return "must be one of the following values" in self.words or "no longer supported" in self.words
+        told = ("must be one of the following values", "no longer supported", "must be a valid insights metric")
+        return any(words in self.words for words in told)
 
     def left(self, asked: Sequence[str]) -> tuple[str, ...]:
         """What can still be asked of `asked`; all of it if the message names none of them."""
@@ -42,6 +47,10 @@ class MetricRefused(Rejected):
 
 class TooMuchData(Unavailable):
     """The answer would be too large for the platform to make."""
+
+
+class Unexplained(Unavailable):
+    """The platform failed without saying why: it may pass, or it may be what was asked for."""
 
 
 class NoInsights(Rejected):
@@ -70,7 +79,9 @@ class GraphPlatform(Platform):
             return (TokenExpired if "token" in words or "ession" in words else Rejected)(words[:300])
         error = payload.get("error") if isinstance(payload, dict) else None
         if not isinstance(error, dict):
-            return None
+            if payload is not None or status < 400 or status == 429:
+                return None
+            return (Unexplained if status == 500 else Unavailable)("The answer is no JSON.")
         words = str(error.get("message") or "")
         kind = _kind(_number(error.get("code")), _number(error.get("error_subcode")), words)
         if kind is None:
@@ -95,20 +106,22 @@ class GraphPlatform(Platform):
 
 def _kind(code: int | None, subcode: int | None, words: str) -> type[PlatformError] | None:
     """The failure that an error object tells of: by code, then subcode, then words."""
-    if "24 hours old" in words:
+    if TOO_YOUNG in words:
         return Rejected  # a token too young to be extended is not an expired one
-    if code in (190, 102):
+    if code in (190, 102, 210):  # 210: not the Page's token
         return Revoked if subcode == 458 else TokenExpired
     if code == 10 and "Not enough viewers" in words:
         return TooFewViewers
-    if code == 10 or (code is not None and 200 <= code <= 299):
+    if code in (3, 10) or (code is not None and 200 <= code <= 299):
         return ScopeMissing
-    if code in (4, 17, 32, 613) or (code is not None and 80000 <= code <= 80014):
+    if code in (4, 17, 32, 341, 613) or (code is not None and 80000 <= code <= 80014):
         return RateLimited
     if code == 100:
         return _kind_of_100(subcode, words)
+    if (code, subcode) == (24, 4279009):
+        return Gone
     if code in (1, 2):
-        return TooMuchData if "reduce the amount of data" in words else Unavailable
+        return TooMuchData if "reduce the amount of data" in words else Unexplained if code == 1 else Unavailable
     return None
 
 
@@ -128,6 +141,26 @@ def _number(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
+def sift(
+    metrics: tuple[str, ...], refusal: MetricRefused, request: Callable[[tuple[str, ...]], Request]
+) -> Call[tuple[str, ...]]:
+    """The metrics that are left after a refusal: each is asked for by itself where it does not say what it refuses."""
+    left = refusal.left(metrics)
+    if left == metrics:
+        answers = yield tuple(request((name,)) for name in metrics)
+        told = dict(zip(metrics, answers, strict=True))
+        left = tuple(name for name in metrics if not isinstance(told[name], MetricRefused))
+    return left
+
+
+def next_cursor(page: Raw, cursor: str, *, linked: bool) -> str:
+    """Where the next page begins; empty if this one is the last. `linked`: only a link says that there is a next."""
+    paging = page.get("paging") or {}
+    after = str((paging.get("cursors") or {}).get("after") or "")
+    more = page["data"] and after != cursor and ("next" in paging or not linked)
+    return after if more else ""
+
+
 def insight_values(insights: Raw) -> Raw:
     """Insights without titles and descriptions, and without paging links, which bear the token."""
     return {"data": [pick(entry, ("name", "period", "values", "total_value")) for entry in objects(insights["data"])]}
@@ -144,6 +177,26 @@ def insights_by_name(insights: Any) -> dict[str, Any]:
             told = [each.get("value") for each in (first, entry.get("total_value")) if isinstance(each, dict)]
             found[str(entry.get("name"))] = next((value for value in told if value is not None), None)
     return found
+
+
+def metric_values(insights: Any) -> dict[str, list[Any]]:
+    """Each metric's values, oldest first; its total where it has no others. Empty where `insights` are none."""
+    entries = insights.get("data") if isinstance(insights, dict) else None
+    found: dict[str, list[Any]] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            values = entry.get("values")
+            told = values if isinstance(values, list) else [entry.get("total_value")]
+            found[str(entry.get("name"))] = [each.get("value") if isinstance(each, dict) else None for each in told]
+    return found
+
+
+def summed(values: Sequence[Any] | None, name: str = "") -> int | None:
+    """The sum of a metric's values, each a count or counts by kind; None where there are none, or one is no count."""
+    split = [(*value.values(),) or (None,) if isinstance(value, dict) else (value,) for value in values or ()]
+    counts = [None if str(part).startswith("-") else to_count(part, name) for parts in split for part in parts]
+    known = [number for number in counts if number is not None]
+    return sum(known) if known and len(known) == len(counts) else None
 
 
 def _objects(header: str | None) -> list[dict[str, Any]]:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from platforms.base import Account, Call, Item, Raw, Reading, Request, pick, same_account
+from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
 from platforms.graph import GraphPlatform, MetricRefused, insight_values, insights_by_name
-from platforms.instagram_media import FIELDS, media_metrics, read_media
+from platforms.instagram_media import FIELDS, list_media, media_metrics, read_media
 from platforms.oauth import Refresh
 from platforms.payloads import count, to_count
 
@@ -23,6 +23,7 @@ class Instagram(GraphPlatform):
     scopes = ("instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list")
     extra = {"login": ("facebook", "instagram")}
     batch_size = 1000  # one walk through the listing serves them all
+    has_listing = True
 
     # https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token
     refresh = Refresh(
@@ -80,6 +81,9 @@ class Instagram(GraphPlatform):
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_media(ids, account, self._node(account, "")))
+
+    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        return (yield from list_media(account, cursor))
 
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
         return media_metrics(raw)

@@ -1,10 +1,11 @@
 """Instagram media: which metrics each kind has, how many are read in few calls, and what their answers hold."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from platforms.base import Account, Call, Item, Raw, Reading, Request, objects, pick
+from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, instant, objects, pick
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import (
     AccountNotFound,
@@ -46,6 +47,8 @@ IDLE_PAGES = 20
 """After this many pages without a wanted medium the rest is read one by one."""
 IN_TURN = 40
 REMEMBERED = 500
+PLAIN = "plain:"
+"""Marks the cursor of a page that is asked for without insights."""
 
 
 @dataclass
@@ -53,6 +56,7 @@ class _Listing:
     """What a walk through the listing found, and how its next page is to be asked for."""
 
     wanted: frozenset[str]
+    fields: tuple[str, ...] = NODE
     nodes: dict[str, Raw] = field(default_factory=dict)
     metrics: tuple[str, ...] = METRICS
     size: int = PAGE
@@ -73,7 +77,7 @@ class _Listing:
         return not self.ended and self.idle < min(IDLE_PAGES, 2 * missing)
 
     def request(self, account: Account) -> Request:
-        names = ",".join(NODE) + ("" if self.plain else f",insights.metric({','.join(self.metrics)})")
+        names = ",".join(self.fields) + ("" if self.plain else f",insights.metric({','.join(self.metrics)})")
         after = {"after": self.after} if self.after else {}
         params = {"limit": str(self.size), "fields": names, **after}
         return Request(f"{account.network_unique_id}/media", params=params, group="media")
@@ -142,21 +146,51 @@ def read_media(ids: Sequence[str], account: Account, alive: Request) -> Call[dic
     return found | dict.fromkeys(rest, failure) if failure is not None else found
 
 
+def list_media(account: Account, cursor: str) -> Call[Listing]:
+    """A page of the account's media. Those whose insights have to be asked for apart come without numbers."""
+    seen = _Listing(
+        frozenset(),
+        fields=(*NODE, "permalink"),
+        metrics=_without(METRICS, account),
+        after=cursor.removeprefix(PLAIN),
+        plain=cursor.startswith(PLAIN),
+    )
+    page = yield from _next_page(seen, account)
+    seen.take(page, account)
+    posts = tuple(_listed(item, account) for item in objects(page["data"]))
+    return Listing(posts, "" if seen.ended else (PLAIN if seen.plain else "") + seen.after)
+
+
+def _listed(item: Raw, account: Account) -> Listed:
+    if not re.fullmatch("[0-9]{5,25}", item["id"]):
+        raise TypeError("expected media ids of digits")
+    raw, url = _media(item), item.get("permalink")
+    made_at = instant(item.get("timestamp"))
+    whole = "insights" in raw or (made_at is not None and _is_old(raw, account))
+    return Listed(item["id"], url if isinstance(url, str) else "", made_at, raw if whole else None)
+
+
 def _walk(seen: _Listing, account: Account) -> Call[None]:
     """Media of the listing, with insights where a page has them, until it cannot save calls any more."""
     while seen.worthwhile:
         try:
-            page = yield seen.request(account)
-        except Gone as error:
-            raise AccountNotFound(error.detail) from error
-        except PlatformError as error:
-            if seen.ease(error, account):
-                continue
-            if not isinstance(error, TryLater):
-                raise
+            page = yield from _next_page(seen, account)
+        except TryLater as error:
             seen.failure = error  # what was found is kept
             return
         seen.take(page, account)
+
+
+def _next_page(seen: _Listing, account: Account) -> Call[Any]:
+    """A page of the listing, asked for more lightly where it is refused."""
+    while True:
+        try:
+            return (yield seen.request(account))
+        except Gone as error:
+            raise AccountNotFound(error.detail) from error
+        except PlatformError as error:
+            if not seen.ease(error, account):
+                raise
 
 
 def _read_singly(ids: Sequence[str], seen: _Listing, account: Account) -> Call[dict[str, Item]]:

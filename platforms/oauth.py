@@ -44,6 +44,7 @@ class TokenSet:
     access_token: str = field(repr=False)
     refresh_token: str = field(default="", repr=False)
     expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
     scopes: tuple[str, ...] = ()
     answer: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -73,16 +74,22 @@ class Refresh:
     """Whether a used refresh token may be sent once more when the answer may have been lost."""
     param: str = ""
     """The parameter that carries the token, if it is not called what `sends` says."""
+    client_param: str = "client_id"
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Further parameters of the form."""
     access_field: str = "access_token"
     refresh_field: str = "refresh_token"
     refused: Mapping[str, str] = field(default_factory=lambda: {"invalid_grant": ""})
     revoked: Mapping[str, str] = field(default_factory=dict)
+    refused_statuses: frozenset[int] = frozenset()
+    """HTTP statuses that are a refusal where the answer is JSON without an error code of OAuth's."""
     foreign: bool = False
 
-    def classify(self, payload: Any) -> PlatformError | None:
+    def classify(self, payload: Any, status: int = 0) -> PlatformError | None:
         """The failure that a token endpoint's answer tells of, whatever its HTTP status; None if it tells of none."""
         if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):
-            return None
+            refused = isinstance(payload, dict) and status in self.refused_statuses
+            return TokenExpired("The refresh was refused.") if refused else None
         code = payload["error"]
         words = str(payload.get("error_description") or payload.get("message") or "")[:200]
         if code in self.revoked and self.revoked[code] in words:
@@ -101,10 +108,10 @@ def refresh_form(refresh: Refresh, credentials: Credentials, app: App) -> dict[s
     token = credentials.refresh_token if refresh.sends == "refresh_token" else credentials.access_token
     named: dict[str, str] = {refresh.param or refresh.sends: token}
     if app.client_id and (refresh.client == "body" or (refresh.client == "basic" and not app.client_secret)):
-        named["client_id"] = app.client_id
+        named[refresh.client_param] = app.client_id
         if app.client_secret:
             named["client_secret"] = app.client_secret
-    from_library = prepare_token_request(refresh.grant_type, include_client_id=True, **named)
+    from_library = prepare_token_request(refresh.grant_type, include_client_id=True, **named, **refresh.also)
     return dict(parse_qsl(from_library, keep_blank_values=True))
 
 
@@ -125,6 +132,7 @@ def parse_tokens(refresh: Refresh, payload: Any) -> TokenSet:
         access_token=access,
         refresh_token=renewed if isinstance(renewed, str) else "",
         expires_at=_expiry(payload.get("expires_in"), access),
+        refresh_expires_at=_refresh_expiry(payload),
         scopes=_scopes(payload.get("scope")),
         answer=payload,
     )
@@ -142,6 +150,12 @@ def _expiry(expires_in: Any, access_token: str) -> datetime | None:
     if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 < expires_in < 10 * 365 * 86400:
         return datetime.fromtimestamp(time.time() + expires_in, UTC)
     return jwt_expiry(access_token)
+
+
+def _refresh_expiry(payload: Mapping[str, Any]) -> datetime | None:
+    """When the refresh token itself ends, where the answer says so."""
+    named = (payload.get(name) for name in ("refresh_token_expires_in", "refresh_expires_in"))
+    return next((_expiry(seconds, "") for seconds in named if seconds is not None), None)
 
 
 def jwt_expiry(token: str) -> datetime | None:

@@ -2,10 +2,33 @@
 
 from platforms.base import Platform
 from platforms.bluesky import Bluesky
+from platforms.facebook import Facebook
+from platforms.google_business import GoogleBusiness
 from platforms.instagram import Instagram
+from platforms.linkedin import LinkedIn
+from platforms.pinterest import Pinterest
+from platforms.reddit import Reddit
+from platforms.threads import Threads
+from platforms.tiktok import TikTok
 from platforms.x import X
+from platforms.youtube import YouTube
 
-PLATFORMS: dict[str, Platform] = {platform.key: platform for platform in (X(), Instagram(), Bluesky())}
+PLATFORMS: dict[str, Platform] = {
+    platform.key: platform
+    for platform in (
+        X(),
+        LinkedIn(),
+        Instagram(),
+        TikTok(),
+        Facebook(),
+        Threads(),
+        Bluesky(),
+        Pinterest(),
+        Reddit(),
+        YouTube(),
+        GoogleBusiness(),
+    )
+}
 
 
 def get(key: str) -> Platform:

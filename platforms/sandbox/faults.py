@@ -62,7 +62,12 @@ def mentions(request: SandboxRequest, text: str) -> bool:
 
 def concerns_metric(request: SandboxRequest, metric: str) -> bool:
     """Whether a request asks for a metric by name, or by no name at all, as those do that answer with everything."""
-    named = [value for name, values in request.query.items() if name in ("metric", "fields") for value in values]
+    named = [
+        value
+        for name, values in request.query.items()
+        if name in ("metric", "metric_types", "queryType", "fields")
+        for value in values
+    ]
     word = re.compile(rf"(?<![a-z_]){re.escape(metric)}(?![a-z_])")
     return not named or any(word.search(value) for value in named)
 
@@ -160,6 +165,8 @@ def _halved(payload: Any) -> Any:
     """Every second item of the answer's lists is gone, without a word."""
     if not isinstance(payload, dict):
         return payload
+    if isinstance(payload.get("data"), dict):
+        return payload | {"data": _halved(payload["data"])}
     return {
         name: value[::2] if isinstance(value, list) and name != "errors" else value for name, value in payload.items()
     }

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from platforms.sandbox.tokens import Claims, read
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest
+from platforms.sandbox.world import DAY, activity
 
 BATCH = 50
 _VERSION = re.compile(r"/v\d+\.\d+(?=/|$)")
@@ -138,6 +139,33 @@ def _cursor_id(text: str) -> str:
         return base64.urlsafe_b64decode(text).decode().removeprefix("QVFI:")
     except ValueError:
         raise refuse("(#100) Invalid cursor", 100) from None
+
+
+def usage(account_id: str, kind: str, *, percent: int, minutes: int) -> dict[str, str]:
+    """The usage headers: percent of what an account may do, and the minutes until it may again."""
+    times = {"total_cputime": percent // 2, "total_time": percent // 2}
+    case = {"type": kind, "call_count": percent, **times, "estimated_time_to_regain_access": minutes}
+    return {
+        "X-App-Usage": json.dumps({"call_count": min(percent, 99), **times}),
+        "X-Business-Use-Case-Usage": json.dumps({account_id: [case]}),
+    }
+
+
+def lifetime(object_id: str, name: str, value: Any, period: str = "lifetime") -> dict[str, Any]:
+    """One metric of an object, as insights answer it."""
+    title = name.replace("_", " ").capitalize()
+    entry = {"name": name, "period": period, "values": [{"value": value}], "title": title, "description": f"{title}."}
+    return {**entry, "id": f"{object_id}/insights/{name}/{period}"}
+
+
+def days(account_id: str, name: str, *, since: float, until: float, scale: float = 1.0) -> list[dict[str, Any]]:
+    """A metric's value for each day that ended in a window; days end at 08:00 UTC."""
+    ends = (day * DAY + 8 * 3600 for day in range(int(since // DAY) - 1, int(until // DAY) + 2))
+    return [
+        {"value": int(activity(account_id, name, since=end - DAY, until=end) * scale), "end_time": iso(end)}
+        for end in ends
+        if since < end <= until
+    ]
 
 
 def batch(call: Call) -> Answer:

@@ -3,13 +3,36 @@
 from typing import Any
 
 from platforms.sandbox.bluesky import Bluesky
+from platforms.sandbox.facebook import Facebook
+from platforms.sandbox.google_business import GoogleBusiness
 from platforms.sandbox.instagram import Instagram
+from platforms.sandbox.linkedin import LinkedIn
+from platforms.sandbox.pinterest import Pinterest
+from platforms.sandbox.reddit import Reddit
+from platforms.sandbox.threads import Threads
+from platforms.sandbox.tiktok import TikTok
 from platforms.sandbox.wire import SandboxRequest, Wire
 from platforms.sandbox.world import LISTED_DAYS, post_times
 from platforms.sandbox.x import X
+from platforms.sandbox.youtube import YouTube
 
 # Where platforms share a host, the first whose `serves` says yes answers.
-PLATFORMS: dict[str, Wire] = {wire.key: wire for wire in (X(), Instagram(), Bluesky())}
+PLATFORMS: dict[str, Wire] = {
+    wire.key: wire
+    for wire in (
+        X(),
+        LinkedIn(),
+        Facebook(),  # before Instagram: it claims its own tokens' calls of a host that both have
+        Instagram(),
+        Threads(),
+        TikTok(),
+        Bluesky(),
+        Pinterest(),
+        YouTube(),
+        GoogleBusiness(),
+        Reddit(),
+    )
+}
 
 
 def wire_for(request: SandboxRequest) -> Wire | None:

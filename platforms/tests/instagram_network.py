@@ -1,12 +1,12 @@
 """A small Instagram to hold conversations with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from platforms import registry
-from platforms.base import Account
+from platforms.base import Account, Listed, Listing
 from platforms.dimensions import Dimension
 from platforms.instagram_media import METRICS
 from platforms.tests.replay import NOW, Answers, account_of, client_for, query_of, raw_of
@@ -39,6 +39,7 @@ class Network:
                 "like_count": 7,
                 "comments_count": 3,
                 "caption": "free text",
+                "permalink": f"https://www.instagram.com/p/S{n}/",
             }
         self.values = {name: n for n, name in enumerate((*METRICS, "replies", "link_clicks"), 10)}
         self.listed = list(self.ids)
@@ -53,6 +54,21 @@ class Network:
         client = client_for("instagram", self.transport, account, **more)
         found: dict[str, Any] = client.run(INSTAGRAM.fetch_posts(ids, account))
         return found
+
+    def list_page(self, cursor: str = "", account: Account | None = None) -> Listing:
+        account = account or account_of("instagram", {})
+        found: Listing = client_for("instagram", self.transport, account).run(
+            INSTAGRAM.list_posts(account, cursor=cursor)
+        )
+        return found
+
+    def walk(self, account: Account) -> Iterator[Listed]:
+        """All of the listing, page by page."""
+        page = self.list_page(account=account)
+        yield from page.posts
+        while page.cursor:
+            page = self.list_page(page.cursor, account)
+            yield from page.posts
 
     @property
     def calls(self) -> int:

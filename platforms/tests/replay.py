@@ -64,6 +64,7 @@ class Conversation:
     turns: tuple[Turn, ...]
     ids: tuple[str, ...] = ()
     account: Mapping[str, Any] = field(default_factory=dict)
+    cursor: str = ""
     expect: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -147,6 +148,7 @@ def _read(key: str) -> Iterator[Conversation]:
                 ),
                 ids=tuple(entry.get("ids", ())),
                 account=entry.get("account", {}),
+                cursor=entry.get("cursor", ""),
                 expect=entry.get("expect", {}),
             )
 
@@ -173,6 +175,8 @@ def hold(key: str, conversation: Conversation, transport: Any, account: Account 
         return client.run(platform.fetch_account(account))
     if conversation.kind == "probe":
         return client.run(platform.probe(account))
+    if conversation.kind == "listing":
+        return client.run(platform.list_posts(account, cursor=conversation.cursor))
     return client.run(platform.renew(account, TOKENS, APP))
 
 
@@ -188,6 +192,12 @@ def numbers_of(platform: Platform, kind: str, result: Any) -> dict[str, dict[str
     """Each item's columns; of an account, those of the account."""
     if kind == "account":
         return {"account": {str(name): value for name, value in platform.account_metrics(raw_of(result)).items()}}
+    if kind == "listing":
+        return {
+            each.id: {str(name): value for name, value in platform.metrics(each.raw).items()}
+            for each in result.posts
+            if each.raw is not None
+        }
     if kind != "posts":
         return {}
     return {

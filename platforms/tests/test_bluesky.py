@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from platforms import registry
-from platforms.base import Account
+from platforms.base import Account, Listing
 from platforms.errors import (
     AccountNotFound,
     MalformedPayload,
@@ -240,3 +240,86 @@ def test_a_host_that_a_caller_gives_must_be_a_public_https_origin(given: Any) ->
     with pytest.raises(ValueError, match="must"):
         BLUESKY.check_extra("pds_host", given)
     assert BLUESKY.check_extra("pds_host", "https://PDS.example.com/") == "https://pds.example.com"
+
+
+# --- listing -----------------------------------------------------------------------------------------------------
+
+
+def post(rkey: str, did: str = DID, **more: Any) -> dict[str, Any]:
+    uri = f"at://{did}/app.bsky.feed.post/{rkey}"
+    record = {"$type": "app.bsky.feed.post", "text": "hi", "createdAt": "2026-11-20T09:00:00.000Z"}
+    counts = {"likeCount": 2, "repostCount": 1, "replyCount": 0, "quoteCount": 0, "bookmarkCount": 1}
+    author = {"did": did, "handle": "alice.test"}
+    return {"uri": uri, "author": author, "record": record, "indexedAt": "2026-11-20T09:00:01.000Z", **counts, **more}
+
+
+def entry(post: dict[str, Any], reason: str = "") -> dict[str, Any]:
+    return {"post": post} | ({"reason": {"$type": f"app.bsky.feed.defs#{reason}"}} if reason else {})
+
+
+def listing(transport: Answers, cursor: str = "") -> Listing:
+    account = account_of("bluesky", {})
+    found: Listing = client_for("bluesky", transport, account).run(BLUESKY.list_posts(account, cursor=cursor))
+    return found
+
+
+def test_a_feed_is_paged_on_the_public_view_and_tells_what_a_lookup_tells() -> None:
+    def answer(exchange: Exchange) -> Any:
+        if "uris" in query_of(exchange):
+            return 200, {"posts": [post("a")]}
+        return 200, {"feed": [entry(post("b"))]} if "cursor" in query_of(exchange) else {
+            "feed": [entry(post("a"))],
+            "cursor": "c2",
+        }
+
+    transport = Answers(answer)
+    first = listing(transport)
+    last = listing(transport, first.cursor)
+    uris = [each.id for each in (*first.posts, *last.posts)]
+    assert uris == [post("a")["uri"], post("b")["uri"]]
+    assert (first.cursor, last.cursor) == ("c2", "")
+    assert first.posts[0].url == f"https://bsky.app/profile/{DID}/post/a"
+    assert BLUESKY.normalize_post_id(first.posts[0].url, account_of("bluesky", {})) == first.posts[0].id
+    assert first.posts[0].published_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+    assert all(exchange.url.startswith("https://public.api.bsky.app/") for exchange in transport.asked)
+    assert not any("Authorization" in exchange.headers for exchange in transport.asked)
+    assert first.posts[0].raw == fetch(transport, uris[0])[uris[0]]
+
+
+def test_reposts_and_others_posts_are_left_out_and_a_pinned_post_comes_once() -> None:
+    feed = [
+        entry(post("old"), "reasonPin"),
+        entry(post("x", did="did:plc:bob"), "reasonRepost"),
+        entry(post("older"), "reasonRepost"),
+        entry(post("y", did="did:plc:bob")),
+        entry(post("new")),
+        entry(post("old")),
+    ]
+    found = listing(Answers(lambda exchange: (200, {"feed": feed})))
+    assert [each.url.rpartition("/")[2] for each in found.posts] == ["new", "old"]
+
+
+def test_a_page_of_nothing_but_reposts_is_not_the_last_and_a_cursor_that_stays_is() -> None:
+    transport = Answers(lambda exchange: (200, {"feed": [entry(post("a"), "reasonRepost")], "cursor": "c2"}))
+    assert listing(transport) == Listing((), "c2")
+    assert listing(transport, "c2") == Listing(())
+
+
+@pytest.mark.parametrize(
+    ("created_at", "published_at"),
+    [
+        ("2031-01-01T00:00:00Z", datetime(2026, 11, 20, 9, 0, 1, tzinfo=UTC)),
+        ("soon", datetime(2026, 11, 20, 9, 0, 1, tzinfo=UTC)),
+        ("2019-01-01T00:00:00Z", datetime(2019, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_post_is_not_from_after_it_was_seen(created_at: str, published_at: datetime) -> None:
+    made = post("a", record={"$type": "app.bsky.feed.post", "createdAt": created_at})
+    found = listing(Answers(lambda exchange: (200, {"feed": [entry(made)]})))
+    assert found.posts[0].published_at == published_at
+
+
+@pytest.mark.parametrize("answer", [{}, {"feed": None}, {"feed": [{}]}, {"feed": [], "cursor": 5}, []])
+def test_an_odd_feed_never_passes_for_an_empty_one(answer: Any) -> None:
+    with pytest.raises(MalformedPayload):
+        listing(Answers(lambda exchange: (200, answer)))

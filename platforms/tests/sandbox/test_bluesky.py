@@ -7,6 +7,7 @@ import pytest
 from platforms.sandbox.app import Sandbox, SandboxRequest, SandboxResponse
 from platforms.sandbox.registry import post_ids, tokens
 from platforms.tests.sandbox.conftest import Client
+from platforms.tests.sandbox.test_facebook import speaker
 
 DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
 PUBLIC = "public.api.bsky.app/xrpc/app.bsky"
@@ -131,3 +132,10 @@ def test_logins_are_few(client: Client) -> None:
 
 def test_ids_made_elsewhere_are_the_ones_that_are_listed(me: dict[str, Any], now: float) -> None:
     assert post_ids("bluesky", DID, 60, now=now) == me["post_ids"]
+
+
+def test_the_adapter_lists_a_feed(client: Client, me: dict[str, Any]) -> None:
+    speaking = speaker(client, "bluesky", DID, me["access_token"])
+    page = speaking.run(speaking.platform.list_posts(speaking.account))
+    assert [each.id for each in page.posts] == me["post_ids"] and not page.cursor
+    assert all(each.url and each.published_at and each.raw for each in page.posts)

@@ -7,6 +7,7 @@ import pytest
 
 from platforms.sandbox.instagram_media import decode
 from platforms.tests.sandbox.conftest import Client
+from platforms.tests.sandbox.test_facebook import speaker
 
 ME = "17841400000000001"
 IL = "graph.instagram.com/v26.0"
@@ -149,3 +150,12 @@ def test_a_spent_account_is_refused_with_minutes(client: Client, me: dict[str, A
     assert answer.json()["error"]["code"] == 80002
     usage = json.loads(answer.headers["X-Business-Use-Case-Usage"])[ME][0]
     assert usage["estimated_time_to_regain_access"] == 10
+
+
+def test_the_adapter_lists_media_by_either_login(client: Client, me: dict[str, Any], page: dict[str, Any]) -> None:
+    for login, account in (("instagram", me), ("facebook", page)):
+        speaking = speaker(client, "instagram", ME, account["access_token"], extra={"login": login})
+        first = speaking.run(speaking.platform.list_posts(speaking.account))
+        last = speaking.run(speaking.platform.list_posts(speaking.account, cursor=first.cursor))
+        assert [each.id for each in (*first.posts, *last.posts)] == account["post_ids"] and not last.cursor
+        assert all(each.url and each.published_at and each.raw for each in first.posts)

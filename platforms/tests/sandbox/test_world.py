@@ -8,7 +8,21 @@ from platforms.sandbox.tokens import read, read_jwt
 from platforms.sandbox.world import DAY, count, followers, numbers, post_times
 
 NOW = 1795000000.0
-ACCOUNTS = {"x": "2244994945", "instagram": "17841400000000001", "bluesky": "did:plc:ewvi7nxzyoun6zhxrhs64oiz"}
+ACCOUNTS = {
+    "x": "2244994945",
+    "tiktok": "723f24d7-e717-40f8-a2b6-cb8464cd23b4",
+    "pinterest": "2783136121146311751",
+    "instagram": "17841400000000001",
+    "bluesky": "did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+    "youtube": "UCacmeAnalyticsDemo00001",
+    "google_business": "1234567890123456789",
+    "facebook": "102030405060708",
+    "threads": "26000000000000001",
+    "linkedin": "urn:li:organization:123",
+    "reddit": "a2gghybr",
+}
+PREFIXES = {"tiktok": "act.", "pinterest": "pina_", "instagram": "IGAA", "youtube": "ya29.", "google_business": "ya29."}
+PREFIXES |= {"facebook": "EAA", "threads": "THAA", "linkedin": "AQX"}
 
 
 def test_numbers_only_grow_and_stay_plausible() -> None:
@@ -61,7 +75,7 @@ def test_tokens_tell_when_they_end_and_cannot_be_altered(platform: str) -> None:
     assert found["expires_at"] == NOW + 100
     token = found["access_token"]
     altered = token[:-5] + ("A" if token[-5] != "A" else "B") + token[-4:]
-    reader = read_jwt if platform == "bluesky" else lambda text: read(text, "IGAA" if platform == "instagram" else "")
+    reader = read_jwt if platform == "bluesky" else lambda text: read(text, PREFIXES.get(platform, ""))
     assert reader(token) is not None and reader(altered) is None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from platforms.sandbox.registry import post_ids, tokens
 from platforms.tests.sandbox.conftest import Client
+from platforms.tests.sandbox.test_facebook import speaker
 
 ME = "2244994945"
 TWEETS = "api.x.com/2/tweets"
@@ -185,3 +186,13 @@ def test_an_app_only_token_reads_posts_but_is_nobody(client: Client, me: dict[st
 
 def test_ids_made_elsewhere_are_the_ones_that_are_listed(client: Client, me: dict[str, Any], now: float) -> None:
     assert post_ids("x", ME, 60, now=now) == me["post_ids"]
+
+
+def test_the_adapter_lists_a_timeline_in_either_vocabulary(client: Client, me: dict[str, Any]) -> None:
+    speaking = speaker(client, "x", ME, me["access_token"])
+    for vocabulary in ("tweet", "post"):
+        client.switch("x", vocabulary=vocabulary)
+        page = speaking.run(speaking.platform.list_posts(speaking.account))
+        assert [each.id for each in page.posts] == me["post_ids"]
+        assert all(each.url and each.published_at and each.raw for each in page.posts) and not page.cursor
+    assert speaking.account.memory["vocabulary"] == "post"
