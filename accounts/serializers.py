@@ -131,6 +131,25 @@ class SocialAccountPatch(StrictSerializer):
     token_expires_at = TimeField(required=False, allow_null=True)
 
 
+class PlatformSerializer(serializers.Serializer[Any]):
+    """What a platform offers."""
+
+    key = serializers.CharField()
+    label = serializers.CharField()
+    dimensions = serializers.ListField(child=serializers.CharField())
+    account_dimensions = serializers.ListField(child=serializers.CharField())
+    batch_size = serializers.IntegerField()
+    has_post_metrics = serializers.BooleanField()
+    has_probe = serializers.BooleanField()
+    has_refresh = serializers.BooleanField()
+    has_listing = serializers.BooleanField()
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class PlatformsSerializer(serializers.Serializer[Any]):
+    data = PlatformSerializer(many=True)
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     """Whether an account can be measured. `network` is the platform."""
 

@@ -14,11 +14,31 @@ from rest_framework.response import Response
 from accounts import selectors
 from accounts.filters import SocialAccountFilter
 from accounts.models import SocialAccount
-from accounts.serializers import HealthSerializer, SocialAccountCreate, SocialAccountPatch, SocialAccountSerializer
+from accounts.serializers import (
+    HealthSerializer,
+    PlatformsSerializer,
+    SocialAccountCreate,
+    SocialAccountPatch,
+    SocialAccountSerializer,
+)
 from accounts.services import connections, health
+from platforms.facts import facts
 from postfuze.api import params
 from postfuze.api.problems import Problem
 from postfuze.api.viewsets import OrganizationViewSet
+
+
+class PlatformViewSet(OrganizationViewSet):
+    """What each platform offers."""
+
+    serializer_class = PlatformsSerializer
+    pagination_class = None
+    filter_backends = ()
+
+    @extend_schema(responses=PlatformsSerializer)
+    def list(self, request: Request) -> Response:
+        """All platforms: the dimensions each reports, its batches, and what it can be asked."""
+        return Response({"data": facts()})
 
 
 class SocialAccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrganizationViewSet):

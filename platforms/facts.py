@@ -30,7 +30,7 @@ def _facts(platform: Platform) -> dict[str, Any]:
 
 def table() -> str:
     """The facts as a Markdown table."""
-    head = ["| platform | key | posts | account | posts a call | listing |", "|---|---|---|---|---|---|"]
+    head = ["| platform | key | posts | account | batch | listing |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *(_row(each) for each in facts())])
 
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from platforms.facts import table
 
-BETWEEN = re.compile(r"(?<=<!-- platforms -->\n).*?(?=\n<!-- /platforms -->)", re.DOTALL)
+BETWEEN = re.compile(r"(?<=<!-- platforms -->\n).*?(?=<!-- /platforms -->)", re.DOTALL)
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         text = file.read_text()
         if not BETWEEN.search(text):
             raise CommandError(f"{file} has no <!-- platforms --> … <!-- /platforms --> markers.")
-        fresh = BETWEEN.sub(lambda _: table(), text)
+        fresh = BETWEEN.sub(lambda _: table() + "\n", text)
         if check and fresh != text:
             raise CommandError(f"{file} is not up to date: run manage.py platform_table {file}")
         if not check:
