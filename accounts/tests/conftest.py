@@ -1,1 +1,1 @@
-from accounts.tests.fixtures import client_for, running_sandbox, sandbox, status_of  # noqa: F401
+from accounts.tests.fixtures import api, client_for, organization, running_sandbox, sandbox, status_of  # noqa: F401

@@ -13,7 +13,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import Organization, SocialAccount, Status
-from accounts.tests.factories import ACCOUNT_IDS, SocialAccountFactory, make_key
+from accounts.tests.factories import ACCOUNT_IDS, OrganizationFactory, SocialAccountFactory, make_key
 from platforms.sandbox.server import RunningSandbox, start
 from platforms.sandbox.wire import SandboxRequest
 
@@ -107,6 +107,17 @@ def client_for() -> Callable[..., APIClient]:
         return client
 
     return make
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return OrganizationFactory()
+
+
+@pytest.fixture
+def api(organization: Organization, client_for: Callable[..., APIClient]) -> APIClient:
+    """A client of the API for `organization`."""
+    return client_for(organization)
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from accounts.tests.factories import make_key
 from accounts.tests.processes import database_url
 from analytics.models import AccountMetrics, PostAnalytics, Target
 from analytics.services import collect
-from analytics.tests.test_collect import busy  # noqa: F401
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 postgres = pytest.mark.skipif(
@@ -127,7 +126,7 @@ def start_worker(spawn, work):
 
 @postgres
 def test_no_target_is_lost_and_none_stored_twice_though_workers_die_and_the_broker_is_emptied(
-    sandbox, spawn, work, broker, busy, tmp_path  # noqa: F811
+    sandbox, spawn, work, broker, busy, tmp_path
 ):  # fmt: skip
     for platform, number in (("bluesky", 150), ("x", 300), ("x", 40)):
         busy(platform, number, span_days=300)
@@ -162,7 +161,7 @@ def test_no_target_is_lost_and_none_stored_twice_though_workers_die_and_the_brok
 
 
 @pytest.mark.parametrize("number", [60])
-def test_without_a_broker_beat_alone_collects(sandbox, spawn, busy, tmp_path, number):  # noqa: F811
+def test_without_a_broker_beat_alone_collects(sandbox, spawn, busy, tmp_path, number):
     busy("bluesky", number)
     busy("x", number)
     account = sandbox.connect("bluesky")
@@ -237,7 +236,7 @@ def ask_at_once(urls, headers):
 
 
 @postgres
-def test_claims_are_exclusive_between_processes(spawn, busy):  # noqa: F811
+def test_claims_are_exclusive_between_processes(spawn, busy):
     busy("bluesky", 500, span_days=400)
     passes = [spawn(sys.executable, "manage.py", "collect", "--json") for _ in range(2)]
     collect.run_pass(until=time.monotonic() + 60)
