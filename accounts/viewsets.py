@@ -36,7 +36,7 @@ class PlatformViewSet(OrganizationViewSet):
     filter_backends = ()
 
     @extend_schema(responses=PlatformsSerializer)
-    def list(self, request: Request) -> Response:
+    def overview(self, request: Request) -> Response:
         """All platforms: the dimensions each reports, its batches, and what it can be asked."""
         return Response({"data": facts()})
 
