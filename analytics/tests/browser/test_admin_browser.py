@@ -70,6 +70,11 @@ def log_in(page: Page) -> Callable[[], None]:
     return log_in
 
 
+def ready(page: Page) -> None:
+    """Wait until the page's scripts, which are deferred, listen: a person is slower than a test."""
+    page.wait_for_function("document.readyState === 'complete' && window.Alpine !== undefined")
+
+
 def address(row: Any) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=(row.pk,))
 
@@ -85,12 +90,14 @@ def test_a_posts_history_is_found_by_its_id_and_its_raw_answer_read(page: Page, 
     page.get_by_role("link", name="Post analytics").first.click()
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(5)
+    ready(page)
     page.keyboard.press("/")
     expect(page.locator("#searchbar")).to_be_focused()
     page.keyboard.type(str(target.post_id))
     page.keyboard.press("Enter")
     expect(rows).to_have_count(3)
 
+    ready(page)
     page.get_by_role("button", name="Filters").press("Enter")
     page.locator("#changelist-filter").get_by_role("link", name="X", exact=True).click()
     expect(rows).to_have_count(2)
@@ -118,6 +125,7 @@ def test_ticked_targets_are_collected_now(page: Page, log_in: Callable[[], None]
     targets = [TargetFactory(next_collect_at=timezone.now() + timedelta(days=1)) for _ in range(3)]
     log_in()
     page.goto(reverse("admin:analytics_target_changelist"))
+    ready(page)
     for box in page.locator("#result_list input.action-select").all()[:2]:
         box.check()
     page.locator("select[name=action]").select_option("collect_selected")
@@ -143,6 +151,7 @@ def test_a_key_is_created_and_seen_once(page: Page, log_in: Callable[[], None]) 
     key = keys.find_key(text)
     assert key is not None
     assert (key.organization, key.name, key.scopes, key.mode) == (organization, "Reports", ["posts:write"], "test")
+    ready(page)
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
 
@@ -159,6 +168,7 @@ def test_an_account_is_edited_and_its_page_reached_by_keyboard(page: Page, log_i
     AccountMetricsFactory(account=account, captured_at=timezone.now() + timedelta(seconds=1))
     log_in()
     page.goto(reverse("admin:accounts_socialaccount_changelist"))
+    ready(page)
     reached = page.locator("#result_list tbody th a").first
     for _ in range(60):
         page.keyboard.press("Tab")
