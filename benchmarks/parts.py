@@ -17,12 +17,26 @@ from analytics.services.lanes import lane_of
 from benchmarks import seed
 from benchmarks.baselines import bare_series
 from benchmarks.timing import compare, measure, repeat
+from platforms import registry
 from platforms.client import Client
 from postfuze.api.times import render
 from postfuze.tests.e2e.stage import Stage
 
 Row = tuple[str, str, str]
-PLATFORMS = ("x", "instagram", "bluesky")
+PLATFORMS = tuple(key for key, platform in registry.PLATFORMS.items() if platform.has_posts)
+CALLS = {
+    "x": "10 + 10 private",
+    "linkedin": "20",
+    "linkedin member": "≤ 7,000",
+    "instagram": "≤ 40",
+    "tiktok": "50",
+    "facebook": "≤ 40",
+    "threads": "1,000",
+    "bluesky": "40",
+    "youtube": "20",
+    "pinterest": "4 + saves",
+    "reddit": "10",
+}
 LATENCY_MS = 200
 X_ACCOUNTS = 10
 
@@ -71,7 +85,7 @@ def ms(seconds: float) -> str:
 
 
 def live(play: Play) -> Iterator[Row]:
-    """Live analytics of one post on three platforms that take 200 ms a call"""
+    """Live analytics of one post on ten platforms that take 200 ms a call"""
     stage, demo = play.stage, play.demo
     urls = [f"{stage.address}/api/v1/posts/{post}/analytics" for post in demo["posts"]]
     stage.control("/platforms/all", {"latency_ms": LATENCY_MS})
@@ -86,7 +100,7 @@ def live(play: Play) -> Iterator[Row]:
             bars = ("≤ 250 ms", "≤ 300 ms") if clients == 1 else ("", "")
             yield f"{label}: p50", f"{ms(timings.p50)}, {timings.p50 / slowest:.2f} x the slowest platform", bars[0]
             yield f"{label}: p95", f"{ms(timings.p95)}, {timings.p95 / slowest:.2f} x", bars[1]
-            yield f"{label}: not live for all three", str(timings.failures), "0"
+            yield f"{label}: not live for all ten", str(timings.failures), "0"
     finally:
         stage.control("/platforms/all", {"latency_ms": 0})
 
@@ -110,18 +124,25 @@ def _own_latency(play: Play, platform: str) -> float:
 
 def calls(play: Play) -> Iterator[Row]:
     """Platform calls for 1,000 young posts of one account, by `manage.py collect --json`"""
-    bars = {"x": "10 + 10 private", "instagram": "≤ 40", "bluesky": "40"}
-    play.stage.control("/platforms/x", {"rate_limits": False})
-    for platform in PLATFORMS:
-        account = seed.account(play.organization, platform, 50)
+    play.stage.control("/platforms/all", {"latency_ms": 0})
+    for name, bar in CALLS.items():
+        platform = name.partition(" ")[0]
+        _lift_limits(play, platform)
+        account = seed.account(play.organization, name, 50)
         lists = {"platform": platform, "account_id": account.network_unique_id, "posts": 1000, "span_days": 25}
         ids = play.stage.control("/accounts", lists)["post_ids"][:1000]
         seed.posts(account, ids)
         before = play.stage.calls(platform)
         done = play.stage.manage_json("collect", "--account", str(account.pk))
         made = play.stage.calls(platform) - before
-        numbers = f"{made} calls; {len(ids)} posts, {done['snapshots']} snapshots, {done['failures']} failures"
-        yield platform, numbers, bars[platform]
+        yield name, f"{made} calls, {len(ids)} posts, {done['snapshots']} snapshots, {done['failures']} failures", bar
+
+
+def _lift_limits(play: Play, platform: str) -> None:
+    """Where the sandbox limits calls a day, so that all of a platform's can be counted in one pass."""
+    known = play.stage.control("")["platforms"][platform]["switches"]
+    if "rate_limits" in known:
+        play.stage.control(f"/platforms/{platform}", {"rate_limits": False})
 
 
 def collect(play: Play) -> Iterator[Row]:

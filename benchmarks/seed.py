@@ -15,7 +15,19 @@ from analytics.services.lanes import lane_of
 from platforms import registry
 from platforms.sandbox.registry import PLATFORMS as SANDBOX
 
-FIRST_IDS = {"x": "30000000000000{:02d}", "instagram": "178414000000010{:02d}", "bluesky": "did:plc:bench{:019d}"}
+FIRST_IDS = {
+    "x": "30000000000000{:02d}",
+    "linkedin": "urn:li:organization:24141{:02d}",
+    "linkedin member": "urn:li:person:Bench{:05d}",
+    "instagram": "178414000000010{:02d}",
+    "tiktok": "723f24d7-e717-40f8-a2b6-cb8464cd{:04d}",
+    "facebook": "1020304050607{:02d}",
+    "threads": "260000000000001{:02d}",
+    "bluesky": "did:plc:bench{:019d}",
+    "youtube": "UCbenchBenchBenchBench{:02d}",
+    "pinterest": "27831361211463118{:02d}",
+    "reddit": "a2ggh{:03d}",
+}
 EXTRA = {"instagram": {"login": "instagram"}}
 HISTORY = """
     INSERT INTO post_analytics (target_id, account_id, platform, captured_at, impressions, reach, likes, comments,
@@ -26,8 +38,9 @@ HISTORY = """
 
 
 def account(organization: Organization, platform: str, number: int) -> SocialAccount:
-    """A connected account, not due itself."""
+    """A connected account, not due itself. `platform` as in `FIRST_IDS`."""
     identity = FIRST_IDS[platform].format(number).replace("0", "a" if platform == "bluesky" else "0")
+    platform = platform.partition(" ")[0]
     extra = EXTRA.get(platform, {})
     minted = SANDBOX[platform].tokens(identity, time.time(), None, **extra)
     expires_at = minted["expires_at"]

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -28,15 +28,23 @@ NAME = "Demo"
 SEED = "demo"
 POSTS = 12
 SPAN_DAYS = 45
-EVERY = timedelta(hours=12)
+EVERY = timedelta(days=1)
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "x": {"network_unique_id": "2244994945", "username": "acme"},
+    "linkedin": {"network_unique_id": "urn:li:organization:2414183", "username": "acme"},
     "instagram": {"network_unique_id": "17841400000000001", "username": "acme", "extra": {"login": "instagram"}},
+    "tiktok": {"network_unique_id": "723f24d7-e717-40f8-a2b6-cb8464cd23b4", "username": "acme"},
+    "facebook": {"network_unique_id": "102030405060708", "username": "acme"},
+    "threads": {"network_unique_id": "26000000000000001", "username": "acme"},
     "bluesky": {
         "network_unique_id": "did:plc:acmedemoacmedemoacmedemo",
         "username": "acme.bsky.social",
         "extra": {"pds_host": "https://bsky.social"},
     },
+    "youtube": {"network_unique_id": "UCacmeAnalyticsDemo00001", "username": "@acme"},
+    "pinterest": {"network_unique_id": "2783136121146311751", "username": "acme"},
+    "google_business": {"network_unique_id": "1234567890", "username": "Acme Cafe"},
+    "reddit": {"network_unique_id": "a2gghybr", "username": "acme"},
 }
 
 
@@ -120,10 +128,10 @@ def _posts(organization: Organization, accounts: list[SocialAccount]) -> list[Po
         else:
             posts.delete(post)
     missing = [number for number in range(POSTS, 0, -1) if f"{SEED}-{number}" not in made]
-    ids = {account: _free_ids(account)[: len(missing)] for account in accounts} if missing else {}
+    free = {account: _free_posts(account)[: len(missing)] for account in accounts} if missing else {}
     for number in missing:
-        targets = [{"account_id": account.pk, "platform_post_id": ids[account].pop()} for account in accounts]
-        published_at = timezone.now() - timedelta(days=SPAN_DAYS * (number - 0.5) / POSTS)
+        targets = [{"account_id": account.pk, **free[account].pop()} for account in accounts]
+        published_at = min(target["published_at"] for target in targets)
         given = {"content": f"Demo post {number}", "published_at": published_at, "targets": targets}
         identity = posts.Identity(organization.pk, Mode.TEST, external_ref=f"{SEED}-{number}")
         post, _ = posts.create(identity, given, {account.pk: account for account in accounts})
@@ -131,14 +139,15 @@ def _posts(organization: Organization, accounts: list[SocialAccount]) -> list[Po
     return list(made.values())
 
 
-def _free_ids(account: SocialAccount) -> list[str]:
-    """Ids of the account's posts in the sandbox, newest first, that no post has yet."""
-    ids = sandbox.post_ids(
+def _free_posts(account: SocialAccount) -> list[dict[str, Any]]:
+    """The account's posts in the sandbox that no post has yet, newest first, as targets name them."""
+    there = sandbox.published(
         account.platform, account.network_unique_id, 2 * POSTS, now=time.time(), span_days=2 * SPAN_DAYS
     )
     alive = Target.objects.filter(account=account, deleted_at=None)
     taken = set(alive.values_list("platform_post_id", flat=True))
-    return [post_id for post_id in (_canonical(account, each) for each in ids) if post_id not in taken]
+    found = [(_canonical(account, post_id), _instant(at)) for post_id, at in there.items()]
+    return [{"platform_post_id": post_id, "published_at": at} for post_id, at in found if post_id not in taken]
 
 
 def _canonical(account: SocialAccount, post_id: str) -> str:
@@ -157,7 +166,7 @@ class _Past:
 
     def send(self, exchange: Exchange) -> Response:
         parts = urlsplit(exchange.url)
-        query: dict[str, list[str]] = {}
+        query = parse_qs(parts.query, keep_blank_values=True)
         for name, value in exchange.params or ():
             query.setdefault(name, []).append(value)
         body = json.dumps(exchange.json) if exchange.json is not None else urlencode(exchange.form or {})
@@ -169,7 +178,7 @@ class _Past:
 
 
 def _history(accounts: list[SocialAccount]) -> None:
-    """What collecting every half day would have stored since the first post, for what has no snapshots yet."""
+    """What collecting once a day would have stored since the first post, for what has no snapshots yet."""
     past = _Past(Sandbox(), 0.0)
     now = timezone.now()
     post_rows: list[PostAnalytics] = []
@@ -180,7 +189,8 @@ def _history(accounts: list[SocialAccount]) -> None:
         is_bare = not AccountMetrics.objects.filter(account=account).exists()
         for instant in _instants(now) if targets or is_bare else ():
             past.now = instant.timestamp()
-            post_rows += _posts_at(account, targets, past, instant)
+            out = {post_id: target for post_id, target in targets.items() if target.published_at <= instant}
+            post_rows += _posts_at(account, out, past, instant)
             if is_bare:
                 account_rows.append(snapshots.account_snapshot(account, _account_at(account, past), instant))
     PostAnalytics.objects.bulk_create(post_rows, batch_size=500)
@@ -188,7 +198,7 @@ def _history(accounts: list[SocialAccount]) -> None:
 
 
 def _instants(now: datetime) -> list[datetime]:
-    """Every half day, and now: also the newest post has a snapshot."""
+    """Every day, and now: also the newest post has a snapshot."""
     return [now - number * EVERY for number in range(timedelta(days=SPAN_DAYS) // EVERY, -1, -1)]
 
 
@@ -206,7 +216,7 @@ def _posts_at(
     account: SocialAccount, targets: dict[str, Target], past: _Past, instant: datetime
 ) -> list[PostAnalytics]:
     adapter = registry.get(account.platform)
-    ids = list(targets)
+    ids = list(targets) if adapter.has_posts else []
     rows: list[PostAnalytics] = []
     for start in range(0, len(ids), adapter.batch_size):
         speaker = _client(account, past)

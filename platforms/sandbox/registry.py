@@ -45,8 +45,15 @@ def post_ids(platform: str, account_id: str, count: int, *, now: float, span_day
 
     60 over 90 days are the posts that every account lists without being told otherwise.
     """
+    return list(published(platform, account_id, count, now=now, span_days=span_days))
+
+
+def published(
+    platform: str, account_id: str, count: int, *, now: float, span_days: float = LISTED_DAYS
+) -> dict[str, float]:
+    """The same ids, each with the instant at which it was posted, in unix seconds."""
     times = post_times(account_id, posts=count, span_days=span_days, now=now)
-    return [PLATFORMS[platform].post_id(account_id, at) for at in times]
+    return {PLATFORMS[platform].post_id(account_id, at): at for at in times}
 
 
 def tokens(platform: str, account_id: str, now: float, lifetime: float | None = None, **extra: Any) -> dict[str, Any]:
