@@ -7,9 +7,10 @@ import logging
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import Flight
+from platforms.batching import Batcher
 from platforms.client import CALL_SECONDS, CONVERSATION_SECONDS
 from platforms.errors import PlatformError
 
@@ -113,11 +115,14 @@ def share(
     `since` and `deadline` are instants of `time.monotonic()`: when the asker's request began, and when it must end.
     """
     waiting: dict[str, Future[Landing]] = {}
+    starting: list[_Start] = []
     for keys, work in groups.items():
         new, shared = _desk.join(keys, since)
         waiting |= shared | new
         if new:
-            _start(new, work, pool_of(keys), since)
+            starting.append(_Start(new, work, keys))
+    if starting:
+        _start(starting, pool_of, since)
     if not connection.in_atomic_block:
         connection.close()  # whoever waits here needs no connection, and the pool's threads do
     landings: dict[str, Landing] = {}
@@ -129,19 +134,34 @@ def share(
     return landings
 
 
-def _start(new: dict[str, "Future[Landing]"], work: Work, pool: ThreadPoolExecutor, since: float) -> None:
-    holder = uuid.uuid4()
+@dataclass(frozen=True)
+class _Start:
+    """A group's calls that nobody in this process is at yet."""
+
+    futures: dict[str, "Future[Landing]"]
+    work: Work
+    keys: tuple[str, ...]
+    holder: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+def _start(groups: list[_Start], pool_of: Callable[[tuple[str, ...]], ThreadPoolExecutor], since: float) -> None:
+    """Begin what nobody in another process is at, and watch the rest."""
+    waiting = list(groups)
     try:
-        owned = _take_off(list(new), holder, since)
-        for key in new.keys() - owned:
-            _watcher.watch(key, new[key])
-        if owned:
-            _leases.hold(holder, owned)
-            pool.submit(_fly, {key: new[key] for key in owned}, work, holder)
+        owned = _take_off({key: group.holder for group in groups for key in group.futures}, since)
+        for group in groups:
+            for key in group.futures.keys() - owned:
+                _watcher.watch(key, group.futures[key])
+            ours = {key: future for key, future in group.futures.items() if key in owned}
+            if ours:
+                _leases.hold(group.holder, ours.keys())
+                pool_of(group.keys).submit(_fly, ours, group.work, group.holder)
+            waiting.remove(group)
     except BaseException:  # else nobody would ever land them, and everybody who asks later would wait for them
-        _leases.release(holder)
-        for key, future in new.items():
-            _desk.land(key, future, _failed())
+        for group in waiting:
+            _leases.release(group.holder)
+            for key, future in group.futures.items():
+                _desk.land(key, future, _failed())
         raise
 
 
@@ -154,20 +174,15 @@ def _fly(futures: dict[str, "Future[Landing]"], work: Work, holder: uuid.UUID) -
         logger.exception("a live call failed: %s", ", ".join(futures))
         landings = dict.fromkeys(futures, _failed())
     finally:
+        landings = {key: landings.get(key, _failed()) for key in futures}
+        try:
+            _reporter.do((holder, landings))
+        except Exception:
+            logger.exception("other processes cannot be told how %s ended", ", ".join(futures))
         for key, future in futures.items():
-            _land(key, future, landings.get(key, _failed()), holder)
+            _desk.land(key, future, landings[key])
         _leases.release(holder)
         connection.close()
-
-
-def _land(key: str, future: "Future[Landing]", landing: Landing, holder: uuid.UUID) -> None:
-    """Tell this process and the others how a call ended; no failure of that keeps the next key from being told."""
-    try:
-        _touch_down(key, holder, landing)
-    except Exception:
-        logger.exception("other processes cannot be told how %s ended", key)
-    finally:
-        _desk.land(key, future, landing)
 
 
 def _failed() -> Failure:
@@ -181,15 +196,15 @@ def _is_shared() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _take_off(keys: list[str], holder: uuid.UUID, since: float) -> set[str]:
-    """Which of `keys` nobody else is at. Ended flights count as under way if they ended after `since`."""
+def _take_off(holders: dict[str, uuid.UUID], since: float) -> set[str]:
+    """Which keys nobody else is at. Ended flights count as under way if they ended after `since`."""
     if not _is_shared():
-        return set(keys)
+        return set(holders)
     table = Flight._meta.db_table
-    rows = ",".join(["(%s, %s, clock_timestamp() + %s, NULL, NULL)"] * len(keys))
+    rows = ",".join(["(%s, %s, clock_timestamp() + %s, NULL, NULL)"] * len(holders))
     values: list[Any] = []
-    for key in sorted(keys):
-        values += [key, holder, LASTS]
+    for key in sorted(holders):
+        values += [key, holders[key], LASTS]
     ago = timedelta(seconds=max(0.0, time.monotonic() - since))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -203,12 +218,31 @@ def _take_off(keys: list[str], holder: uuid.UUID, since: float) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _touch_down(key: str, holder: uuid.UUID, landing: Landing) -> None:
-    if _is_shared():
-        outcome = {} if landing is None else asdict(landing)
-        if outcome.get("retry_at"):
-            outcome["retry_at"] = outcome["retry_at"].isoformat()
-        Flight.objects.filter(key=key, holder=holder).update(finished_at=Now(), outcome=outcome)
+Report = tuple[uuid.UUID, dict[str, Landing]]
+
+
+def _touch_down(reports: list[Report]) -> list[None]:
+    """Tell other processes how flights ended, in one statement for all that ended alike."""
+    alike: dict[Landing, list[Report]] = defaultdict(list)
+    for holder, landings in reports:
+        for key, landing in landings.items():
+            alike[landing].append((holder, {key: landing}))
+    for landing, group in alike.items() if _is_shared() else ():
+        holders, keys = [holder for holder, _ in group], sorted(key for _, each in group for key in each)
+        ours = Flight.objects.filter(key__in=keys, holder__in=holders)
+        ours.update(finished_at=Now(), outcome=_outcome(landing))
+    return [None] * len(reports)
+
+
+def _outcome(landing: Landing) -> dict[str, Any]:
+    """A landing as JSON."""
+    outcome = {} if landing is None else asdict(landing)
+    if outcome.get("retry_at"):
+        outcome["retry_at"] = outcome["retry_at"].isoformat()
+    return outcome
+
+
+_reporter = Batcher(lambda reports: _touch_down(reports))
 
 
 class _Leases:

@@ -19,6 +19,7 @@ from analytics.services.lanes import lane_of
 from analytics.services.pull import pull_account, pull_posts
 from analytics.services.snapshots import Captured
 from platforms import pools, registry
+from platforms.batching import Batcher
 from platforms.errors import Gone, PlatformError
 
 
@@ -135,8 +136,17 @@ def _work(targets: list[Target], ask: Ask) -> dict[str, Landing]:
     ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
     pulled = pull_posts(targets[0].account, ids, live=True, wait_until=ask.deadline)
     captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
-    stored = snapshots.store_posts(captured, captured_at=timezone.now())
-    return {_key(each.target): _landing(each) for each in stored}
+    return {_key(each.target): _landing(each) for each in _writer.do(captured)}
+
+
+def _store(answered: list[list[Captured]]) -> list[list[Captured]]:
+    """What platforms answered at the same time, in one transaction."""
+    stored = snapshots.store_posts([each for captured in answered for each in captured], captured_at=timezone.now())
+    by_target = {each.target: each for each in stored}
+    return [[by_target[each.target] for each in captured if each.target in by_target] for captured in answered]
+
+
+_writer = Batcher(_store)
 
 
 def _landing(each: Captured) -> Landing:
