@@ -1,5 +1,7 @@
 """How posts look in the API, and what answers about them hold."""
 
+import re
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,11 +9,13 @@ from rest_framework import serializers
 
 from accounts.models import SocialAccount
 from accounts.services import access
-from analytics.models import Post, Target, TargetStatus
+from analytics.models import ImportJob, Post, Target, TargetStatus
 from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS
 from platforms import registry
 from postfuze.api.serializers import StrictSerializer
 from postfuze.api.times import TimeField
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class WebAddressField(serializers.CharField):
@@ -37,6 +41,18 @@ class WebAddressField(serializers.CharField):
 
     def to_representation(self, value: Any) -> str | None:
         return str(value) or None
+
+
+class DayField(serializers.DateField):
+    """A whole day, from 1970 to 2100."""
+
+    def to_internal_value(self, data: Any) -> date:
+        if not isinstance(data, str) or not _DAY.fullmatch(data.strip()):
+            raise serializers.ValidationError("Expected a day such as 2026-06-10.")
+        day: date = super().to_internal_value(data.strip())
+        if not 1970 <= day.year <= 2100:
+            raise serializers.ValidationError("Out of range: expected a day from 1970 to 2100.")
+        return day
 
 
 class TargetSerializer(serializers.ModelSerializer[Target]):
@@ -151,6 +167,57 @@ def normalized_post_id(value: str, account: SocialAccount) -> str:
         return registry.get(account.platform).normalize_post_id(value.strip(), access.as_platform_account(account))
     except ValueError as error:
         raise serializers.ValidationError(str(error)) from error
+
+
+# --- imports ------------------------------------------------
+
+
+class ImportCreate(StrictSerializer):
+    """Which of an account's published posts to bring in: whole days in UTC, both included."""
+
+    from_date = DayField(required=False, allow_null=True)
+    to_date = DayField(required=False, allow_null=True)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        first, last = attrs.get("from_date"), attrs.get("to_date")
+        if first and last and first > last:
+            raise serializers.ValidationError({"to_date": "It is before from_date."})
+        return attrs
+
+
+class ImportJobSerializer(serializers.ModelSerializer[ImportJob]):
+    social_account_id = serializers.UUIDField(source="account_id")
+    error_message = serializers.SerializerMethodField()
+    started_at = TimeField(allow_null=True)
+    finished_at = TimeField(allow_null=True)
+    created_at = TimeField()
+
+    class Meta:
+        model = ImportJob
+        fields = (
+            "id",
+            "social_account_id",
+            "status",
+            "from_date",
+            "to_date",
+            "imported_count",
+            "error_message",
+            "started_at",
+            "finished_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def get_error_message(self, job: ImportJob) -> str | None:
+        return job.error_message or None
+
+
+class ImportScheduleSerializer(StrictSerializer):
+    """Whether an account's new posts are brought in by themselves, and when they are looked for again."""
+
+    hourly = serializers.BooleanField()
+    next_at = TimeField(read_only=True, allow_null=True)
 
 
 # --- answers, as the OpenAPI document describes them ------------------------------------------------

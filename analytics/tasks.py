@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from accounts.services import flights, gates
-from analytics.services import collect, due
+from analytics.services import collect, due, imports
 
 
 def _until() -> float:
@@ -40,6 +40,19 @@ def collect_lane(lane: str) -> None:
 @shared_task(ignore_result=True)
 def collect_accounts(platform: str) -> None:
     collect.work_through_accounts(platform, until=_until())
+
+
+@shared_task(ignore_result=True)
+def import_posts() -> None:
+    """Go on with imports, and begin those that are due by a schedule."""
+    imports.start_scheduled()
+    imports.work_through(until=_until())
+
+
+def wake_importers() -> None:
+    """Begin at once where there is a worker; else beat does within seconds."""
+    if not settings.CELERY_TASK_ALWAYS_EAGER:
+        import_posts.delay_on_commit()
 
 
 @shared_task(ignore_result=True)

@@ -18,14 +18,17 @@ from rest_framework.serializers import ValidationError
 
 from accounts import selectors as account_selectors
 from accounts.models import SocialAccount
-from analytics import answers, ranges, selectors
+from analytics import answers, ranges, selectors, tasks
 from analytics.filters import PostFilter
-from analytics.models import Post, Target
+from analytics.models import ImportJob, ImportSchedule, Post, Target
 from analytics.rows import ACCOUNT_COLUMNS, ROW_COLUMNS
 from analytics.serializers import (
     AccountMetricsSerializer,
     AnalyticsSerializer,
     HistorySerializer,
+    ImportCreate,
+    ImportJobSerializer,
+    ImportScheduleSerializer,
     PostCreate,
     PostPatch,
     PostSerializer,
@@ -34,7 +37,7 @@ from analytics.serializers import (
     TargetSerializer,
     normalized_post_id,
 )
-from analytics.services import live, posts
+from analytics.services import imports, live, posts
 from postfuze.api import params
 from postfuze.api.problems import Problem, invalid
 from postfuze.api.viewsets import OrganizationViewSet
@@ -191,6 +194,61 @@ class AccountMetricsViewSet(_TimedViewSet):
         columns = (*ACCOUNT_COLUMNS, "raw") if with_raw else ACCOUNT_COLUMNS
         page = paginator.paginate_queryset(rows.values(*columns), request, self)
         return Response(answers.account_series(account, wanted, page, paginator.next_cursor, with_raw=with_raw))
+
+
+class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrganizationViewSet):
+    """Bringing in what an account published already."""
+
+    queryset = ImportJob.objects.none()
+    serializer_class = ImportJobSerializer
+    filter_backends = ()
+    lookup_url_kwarg = "import_id"
+    write_scope = "accounts:write"
+    throttle_bucket = "social_accounts"
+
+    def get_queryset(self) -> QuerySet[ImportJob]:
+        if getattr(self, "swagger_fake_view", False):
+            return ImportJob.objects.none()
+        return ImportJob.objects.filter(account=self._account())
+
+    def _account(self) -> SocialAccount:
+        accounts = account_selectors.social_accounts(self.organization_id, self.mode)
+        return get_object_or_404(accounts, pk=self.kwargs["id"])
+
+    @extend_schema(request=ImportCreate, responses={202: ImportJobSerializer})
+    def create(self, request: Request, id: Any) -> Response:
+        """Import the account's published posts in the background, the newest first."""
+        account = self._account()
+        given = ImportCreate(data=request.data)
+        given.is_valid(raise_exception=True)
+        job = _or_unsupported(lambda: imports.start(account, **given.validated_data))
+        tasks.wake_importers()
+        return Response(ImportJobSerializer(job).data, status=202)
+
+    @extend_schema(responses=ImportScheduleSerializer)
+    def schedule(self, request: Request, id: Any) -> Response:
+        """Whether the account's new posts are imported every hour."""
+        return Response(_schedule(ImportSchedule.objects.filter(account=self._account()).first()))
+
+    @extend_schema(request=ImportScheduleSerializer, responses=ImportScheduleSerializer)
+    def set_schedule(self, request: Request, id: Any) -> Response:
+        """Import the account's new posts every hour from now on, or no longer."""
+        account = self._account()
+        given = ImportScheduleSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = _or_unsupported(lambda: imports.schedule(account, hourly=given.validated_data["hourly"]))
+        return Response(_schedule(made))
+
+
+def _schedule(made: ImportSchedule | None) -> dict[str, Any]:
+    return ImportScheduleSerializer({"hourly": made is not None, "next_at": made and made.next_at}).data
+
+
+def _or_unsupported(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except imports.Unsupported as error:
+        raise Problem("import_unsupported", str(error)) from error
 
 
 def _or_problem(work: Callable[[], T]) -> T:

@@ -153,6 +153,10 @@ class Platform:
         """Raw answers by post id. An id that is left out was missing from a successful answer."""
         raise NotImplementedError
 
+    def no_listing(self, account: Account) -> str:
+        """Why an account's posts are not listed, in a sentence; empty if they are."""
+        return "" if self.has_listing else f"{self.label} does not list the posts of an account."
+
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         """A page of the account's own published posts, without reposts of others'."""
         raise NotImplementedError

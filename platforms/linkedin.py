@@ -60,6 +60,9 @@ class LinkedIn(LinkedInErrors):
         read = page_posts.read_posts if is_page(account) else members.read_posts
         return (yield from read(ids, account))
 
+    def no_listing(self, account: Account) -> str:
+        return "" if is_page(account) else "LinkedIn lists the posts of organization pages, not those of members."
+
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         if not is_page(account):
             raise Rejected("LinkedIn does not list the posts of members.")

@@ -62,6 +62,11 @@ class X(XErrors):
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_posts(ids, self, account))
 
+    def no_listing(self, account: Account) -> str:
+        # https://docs.x.com/x-api/getting-started/pricing
+        allowed = account.settings.get("imports")
+        return "" if allowed else "X bills every post of a listing; the setting X_IMPORTS allows imports."
+
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_timeline(self, account, cursor))
 

@@ -37,6 +37,7 @@ def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:
     return {
         "wake-collectors": entry("analytics.tasks.wake_collectors", every),
         "wake-account-collectors": entry("analytics.tasks.wake_account_collectors", every),
+        "import-posts": entry("analytics.tasks.import_posts", min(every, 10)),
         "refresh-due-tokens": entry("accounts.tasks.refresh_due_tokens", 300),
         "sweep": entry("analytics.tasks.sweep", crontab(hour=3, minute=17), expires=3600),
     }

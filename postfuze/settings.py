@@ -139,8 +139,12 @@ PLATFORM_HOST_MAP: dict[str, str] = env("PLATFORM_HOST_MAP", parse.host_map, {})
 SANDBOX_PORT = env("SANDBOX_PORT", parse.port, 8001)
 SANDBOX_URL = env("SANDBOX_URL", parse.origin, f"http://127.0.0.1:{SANDBOX_PORT}")
 X_VOCABULARY = env("X_VOCABULARY", parse.one_of("tweet", "post"), "tweet")
+X_IMPORTS = env("X_IMPORTS", parse.boolean, False)  # X bills every post of a listing
 INSTAGRAM_API_VERSION = env("INSTAGRAM_API_VERSION", default="v26.0")
-PLATFORM_SETTINGS = {"x": {"vocabulary": X_VOCABULARY}, "instagram": {"api_version": INSTAGRAM_API_VERSION}}
+PLATFORM_SETTINGS = {
+    "x": {"vocabulary": X_VOCABULARY, "imports": X_IMPORTS},
+    "instagram": {"api_version": INSTAGRAM_API_VERSION},
+}
 CONNECT_REDIRECT_HOSTS = env("CONNECT_REDIRECT_HOSTS", parse.names, [])
 WEBHOOK_ALLOWED_HOSTS = env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])
 
@@ -150,6 +154,7 @@ COLLECT_CADENCE = env("COLLECT_CADENCE", parse.cadence, parse.cadence("1d=30m,7d
 ACCOUNT_CADENCE = env("ACCOUNT_CADENCE", parse.duration, timedelta(hours=1))
 COLLECT_EVERY = env("COLLECT_EVERY", partial(parse.whole, at_most=3600), 60)
 COLLECT_TASK_SECONDS = env("COLLECT_TASK_SECONDS", partial(parse.whole, at_least=5, at_most=3600), 50)
+IMPORT_EVERY = env("IMPORT_EVERY", parse.duration, timedelta(hours=1))
 TOKEN_REFRESH_MARGIN = env("TOKEN_REFRESH_MARGIN", partial(parse.whole, at_least=0, at_most=86400), 300)
 LIVE_SHARE_OF_LIMITS = env("LIVE_SHARE_OF_LIMITS", parse.share, 0.2)  # of each platform limit, kept for live reads
 

@@ -14,6 +14,14 @@ ACCOUNT_IDS = {
     "x": lambda n: str(2_244_990_000 + n),
     "instagram": lambda n: str(17_841_400_000_000_000 + n),
     "bluesky": lambda n: f"did:plc:{'234567ab'[n % 8] * 12}{_letters(n)}",
+    "facebook": lambda n: str(102_030_405_060_000 + n),
+    "google_business": lambda n: str(1_234_567_000 + n),
+    "linkedin": lambda n: f"urn:li:organization:{7_700_000 + n}",
+    "pinterest": lambda n: str(2_783_136_121_146_000_000 + n),
+    "reddit": lambda n: _letters(n)[-6:],
+    "threads": lambda n: str(26_000_000_000_000_000 + n),
+    "tiktok": lambda n: f"723f24d7-e717-40f8-a2b6-{n:012d}",
+    "youtube": lambda n: f"UCacmeAnalyticsDemo{n:05d}",
 }
 _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 

@@ -1,13 +1,18 @@
 """Posts, where they went, and what was measured when."""
 
 from analytics.models.heartbeat import Heartbeat
+from analytics.models.import_job import UNFINISHED, ImportJob, ImportSchedule, ImportStatus
 from analytics.models.post import Post, PostStatus
 from analytics.models.snapshot import AccountMetrics, PostAnalytics
 from analytics.models.target import Target, TargetStatus
 
 __all__ = [
+    "UNFINISHED",
     "AccountMetrics",
     "Heartbeat",
+    "ImportJob",
+    "ImportSchedule",
+    "ImportStatus",
     "Post",
     "PostAnalytics",
     "PostStatus",

@@ -12,7 +12,7 @@ from accounts.models import SocialAccount
 from accounts.services import access, standing
 from accounts.services.health import note_failure
 from accounts.services.tokens import TokenKeeper
-from platforms.base import Account, Call, Item, Platform, Reading
+from platforms.base import Account, Call, Item, Listing, Platform, Reading
 from platforms.client import Client
 from platforms.errors import DeadlineExceeded, NeedsFix, PlatformError, Rejected
 from platforms.oauth import Credentials
@@ -54,6 +54,15 @@ def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0)
         return (found if isinstance(found, Reading) else Reading(found)), conversation.calls
     except PlatformError as error:
         return conversation.failed(error), conversation.calls
+
+
+def pull_listing(account: SocialAccount, cursor: str) -> Listing | PlatformError:
+    """Read a page of the posts that an account published."""
+    conversation = _Conversation(account, live=False, wait_until=0.0)
+    try:
+        return conversation.hold(lambda platform, known: platform.list_posts(known, cursor=cursor))
+    except PlatformError as error:
+        return conversation.failed(error)
 
 
 def _read(conversation: "_Conversation", ids: list[str]) -> Readings:
