@@ -18,11 +18,11 @@ import requests
 from django.conf import settings
 from django.db import connection
 
-from accounts.models import SocialAccount
+from accounts.models import SocialAccount, WebhookEvent
 from accounts.tests.factories import make_key
 from accounts.tests.processes import database_url
-from analytics.models import AccountMetrics, PostAnalytics, Target
-from analytics.services import collect
+from analytics.models import AccountMetrics, ImportJob, Post, PostAnalytics, Target
+from analytics.services import collect, imports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 postgres = pytest.mark.skipif(
@@ -158,6 +158,25 @@ def test_no_target_is_lost_and_none_stored_twice_though_workers_die_and_the_brok
     assert AccountMetrics.objects.count() == len(accounts)
     assert not Target.objects.exclude(claim=None).exists()
     assert not SocialAccount.objects.exclude(claim=None).exists()
+
+
+@postgres
+def test_an_import_whose_worker_dies_ends_in_the_same_posts(sandbox, spawn, work, tmp_path):
+    account = sandbox.connect("tiktok", posts=70)
+    SocialAccount.objects.update(next_collect_at=None)
+    sandbox.switch("tiktok", latency_ms=1000)
+    job = imports.start(account)
+    spawn("celery", "-q", "-A", "postfuze", "beat", "--schedule", str(tmp_path / "schedule"), **work)
+    worker = start_worker(spawn, work)
+    wait_for(lambda: ImportJob.objects.get().imported_count)
+    kill(worker)
+    before = ImportJob.objects.get()
+    assert before.status == "running" and before.imported_count < 70
+    start_worker(spawn, work)
+    wait_for(lambda: ImportJob.objects.get().status == "completed")
+    assert ImportJob.objects.get(pk=job.pk).imported_count == 70
+    assert Post.objects.count() == Target.objects.count() == PostAnalytics.objects.count() == 70
+    assert WebhookEvent.objects.filter(type="import.completed").count() == 1
 
 
 @pytest.mark.parametrize("number", [60])
