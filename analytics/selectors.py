@@ -21,17 +21,16 @@ def posts(organization_id: UUID, mode: str) -> QuerySet[Post]:
     return alive.prefetch_related("targets")
 
 
-def published_targets(post_id: UUID, organization_id: UUID, mode: str, *, to_read: bool) -> list[Target]:
-    """A post's targets that are live on their platform, also of deleted accounts; none if there is no such post.
+def published_targets(post_id: UUID, organization_id: UUID, mode: str) -> list[Target]:
+    """A post's targets that are live on their platform, also of deleted accounts, with all that a live read needs.
 
-    `to_read` with all that a live read needs.
+    None if there is no such post.
     """
     owned = {"post__organization_id": organization_id, "post__mode": mode, "post__deleted_at": None}
     live = Target.objects.filter(
         post_id=post_id, status=TargetStatus.PUBLISHED, platform_post_id__isnull=False, **owned
     )
-    live = live.order_by("created_at", "id")
-    return list(live.select_related("account") if to_read else live.only("platform"))
+    return list(live.order_by("created_at", "id").select_related("account"))
 
 
 def targets_to_read(ids: Iterable[UUID]) -> dict[UUID, Target]:
@@ -39,13 +38,40 @@ def targets_to_read(ids: Iterable[UUID]) -> dict[UUID, Target]:
     return Target.objects.select_related("account").in_bulk(list(ids))
 
 
-# One index probe for each target. As text, because building the query takes longer than answering it.
-_NEWEST = """
-    SELECT {columns} FROM post_analytics WHERE id IN (
-        SELECT (SELECT id FROM post_analytics WHERE target_id = analytics_target.id
-                ORDER BY captured_at DESC, id DESC LIMIT 1)
-        FROM analytics_target WHERE id IN ({{ids}}))
-""".format(columns=", ".join(each.column for each in PostAnalytics._meta.concrete_fields if each.name != "raw"))
+# One index probe for each target. As text, because building the queries takes longer than answering them.
+_COLUMNS = [each.column for each in PostAnalytics._meta.concrete_fields if each.name != "raw"]
+_NEWEST_ID = """
+    (SELECT id FROM post_analytics WHERE target_id = analytics_target.id ORDER BY captured_at DESC, id DESC LIMIT 1)
+"""
+_NEWEST = f"""
+    SELECT {", ".join(_COLUMNS)} FROM post_analytics WHERE id IN (
+        SELECT {_NEWEST_ID} FROM analytics_target WHERE id IN ({{ids}}))
+"""
+_STORED = f"""
+    SELECT {", ".join(f"post_analytics.{column}" for column in _COLUMNS)},
+        analytics_target.id AS of_target, analytics_target.platform AS of_platform
+    FROM analytics_target
+    JOIN analytics_post ON analytics_post.id = analytics_target.post_id
+    LEFT JOIN post_analytics ON post_analytics.id = {_NEWEST_ID}
+    WHERE analytics_target.post_id = %s AND analytics_target.status = %s
+        AND analytics_target.platform_post_id IS NOT NULL
+        AND analytics_post.organization_id = %s AND analytics_post.mode = %s AND analytics_post.deleted_at IS NULL
+    ORDER BY analytics_target.created_at, analytics_target.id
+"""
+
+
+def stored_targets(post_id: UUID, organization_id: UUID, mode: str) -> tuple[list[Target], dict[UUID, PostAnalytics]]:
+    """The same targets, bare but for id and platform, with the newest snapshot of each, without raw payloads."""
+    key = Target._meta.pk
+    ids = [key.get_db_prep_value(value, connection) for value in (post_id, organization_id)]
+    targets: list[Target] = []
+    newest: dict[UUID, PostAnalytics] = {}
+    for row in PostAnalytics.objects.raw(_STORED, [ids[0], TargetStatus.PUBLISHED.value, ids[1], mode]):
+        target = Target.from_db(None, ("id", "platform"), (key.to_python(row.of_target), row.of_platform))
+        targets.append(target)
+        if row.pk is not None:
+            newest[target.pk] = row
+    return targets, newest
 
 
 def newest_by_target(target_ids: Iterable[UUID]) -> dict[UUID, PostAnalytics]:

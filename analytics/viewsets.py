@@ -141,11 +141,14 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
         """The newest numbers of a post on every account, pulled live."""
         ask = self.ask(request)
         post_id = self.kwargs["id"]
-        targets = selectors.published_targets(post_id, self.organization_id, self.mode, to_read=not ask.max_age)
+        if ask.max_age:
+            targets, stored = selectors.stored_targets(post_id, self.organization_id, self.mode)
+        else:
+            targets, stored = selectors.published_targets(post_id, self.organization_id, self.mode), {}
         if not targets:
             self._post()
             raise Problem("post_not_published")
-        return Response(answers.post_analytics(post_id, live.read_targets(targets, ask)))
+        return Response(answers.post_analytics(post_id, live.read_targets(targets, ask, stored)))
 
     @extend_schema(parameters=[*ranges.PARAMETERS, OpenApiParameter("target_id", UUID)], responses=HistorySerializer)
     @action(detail=True, methods=["get"], url_path="analytics/history", filterset_class=None, pagination_class=None)

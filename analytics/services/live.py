@@ -1,7 +1,7 @@
 """Live reads: every target at once, one call for all who ask at the same time, stored snapshots for what fails."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,9 +55,9 @@ class AccountReport:
 # --- posts ------------------------------------------------------------
 
 
-def read_targets(targets: Sequence[Target], ask: Ask) -> list[TargetReport]:
-    """The newest numbers of published targets, pulled live unless a snapshot is young enough."""
-    young = _young(targets, ask.max_age)
+def read_targets(targets: Sequence[Target], ask: Ask, stored: Mapping[UUID, PostAnalytics]) -> list[TargetReport]:
+    """The newest numbers of published targets, pulled live unless the stored snapshot is young enough."""
+    young = _young(stored, ask.max_age)
     wanted = [target for target in targets if target.pk not in young]
     if ask.max_age and wanted:
         full = selectors.targets_to_read(target.pk for target in wanted)
@@ -72,16 +72,13 @@ def read_targets(targets: Sequence[Target], ask: Ask) -> list[TargetReport]:
         else:
             lanes[lane_of(target.account)].append(target)
     landings = _pull(lanes, ask) if lanes else {}
-    newest = young if not wanted else selectors.newest_by_target([target.pk for target in targets])
+    newest = stored if not wanted else selectors.newest_by_target([target.pk for target in targets])
     return [_report(t, newest.get(t.pk), landings, failures.get(t.pk), t.pk in young) for t in targets]
 
 
-def _young(targets: Sequence[Target], max_age: int) -> dict[UUID, PostAnalytics]:
-    if max_age == 0:
-        return {}
+def _young(stored: Mapping[UUID, PostAnalytics], max_age: int) -> dict[UUID, PostAnalytics]:
     oldest = timezone.now() - timedelta(seconds=max_age)
-    newest = selectors.newest_by_target([target.pk for target in targets])
-    return {pk: row for pk, row in newest.items() if row.captured_at > oldest}
+    return {pk: row for pk, row in stored.items() if max_age and row.captured_at > oldest}
 
 
 def _obstacle(target: Target) -> Failure | None:

@@ -106,7 +106,7 @@ def test_stored_analytics_take_few_queries_for_any_number_of_targets_and_snapsho
     for number in (1, 9):
         for _ in range(number):
             PostAnalyticsFactory.create_batch(number, target=TargetFactory(post=post))
-        with django_assert_num_queries(3):  # the key, targets of the post, snapshots
+        with django_assert_num_queries(2):  # the key, the targets with their snapshots
             answer = client.get(f"/api/v1/posts/{post.pk}/analytics", {"max_age": 3600})
         assert answer.json()["coverage"]["snapshot"] == post.targets.count()
 
