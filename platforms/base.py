@@ -1,9 +1,11 @@
 """What an adapter is: facts as attributes, and conversations that yield requests."""
 
+import re
 from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
+from urllib.parse import unquote_plus
 
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import PlatformError, Scope, TokenExpired
@@ -13,6 +15,7 @@ from platforms.rates import Limit
 
 T = TypeVar("T")
 Raw = dict[str, Any]
+Path = str | tuple[str, ...]
 Auth = Literal["", "bearer", "query", "refresh", "app", "none"]
 
 
@@ -35,6 +38,11 @@ class Request:
     group: str = ""
     foreign: bool = False
 
+    def names(self, name: str) -> bool:
+        """Whether the request bears a name as a word of its own."""
+        text = unquote_plus(f"{self.path} {self.params} {self.json} {self.form}")
+        return bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text))
+
 
 @dataclass(frozen=True)
 class Account:
@@ -53,6 +61,14 @@ class Account:
     memory: dict[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
+
+    def unretired(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names that are not retired; all of them rather than none."""
+        return tuple(name for name in names if name not in self.retired) or tuple(names)
+
+    def lost(self, fields: Mapping[Any, Path]) -> dict[str, Reason]:
+        """The columns, of those that hang on one metric, whose metric is retired."""
+        return {str(each): Reason.RETIRED for each, name in fields.items() if name in self.retired}
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,6 @@ class Listing:
 
 Item = Raw | Reading | PlatformError
 Call = Generator[Request | tuple[Request, ...], Any, T]
-Path = str | tuple[str, ...]
 TOKEN_GROUP = "token"
 """The endpoint group of token exchanges."""
 
@@ -98,6 +113,8 @@ class Platform:
     key: ClassVar[str]
     label: ClassVar[str]
     base_url: ClassVar[str]
+    api_version: ClassVar[str] = ""
+    """Where the platform has several at a time, the one that is asked unless the setting names another."""
     hosts: ClassVar[tuple[str, ...]] = ()
     """Further hosts of the platform that a token may be sent to, beside those of `base_url` and `refresh`."""
     auth: ClassVar[Auth] = "bearer"
@@ -232,6 +249,10 @@ class Platform:
     def base_url_for(self, account: Account) -> str:
         """The URL that relative paths are joined to."""
         return self.base_url
+
+    def version_for(self, account: Account) -> str:
+        """The API version that an account is asked in: what one has withdrawn another may still have."""
+        return str(account.settings.get("api_version") or self.api_version)
 
     def headers_for(self, account: Account) -> Mapping[str, str]:
         """Headers that every request bears, token exchanges included."""

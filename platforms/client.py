@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -56,9 +56,10 @@ class Settings:
 
 @dataclass
 class Usage:
-    """What a client did."""
+    """What a client did. `accepted` holds those of the watched names that a request bore which was answered well."""
 
     calls: int = 0
+    accepted: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Client:
     """Speaks to one platform for one account.
 
     `renew` is given the access token that was refused and answers with newer credentials, or raises.
-    Not shared between threads.
+    `watched` are names of metrics whose fate is to be noted. Not shared between threads.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Client:
         gates: Gates | None = None,
         renew: Callable[[str], Credentials] | None = None,
         live: bool = False,
+        watched: Iterable[str] = (),
     ) -> None:
         self.platform = platform
         self.account = account
@@ -100,6 +102,7 @@ class Client:
         self._gates = gates or NoGates()
         self._renew = renew
         self._live = live
+        self._watched = tuple(watched)
         self._deadline = time.monotonic() + settings.conversation_seconds
         self._evidence = ""
         self._secrets = _secrets(
@@ -166,6 +169,8 @@ class Client:
         for n, outcome in zip(ready, answered, strict=True):
             outcomes[n] = outcome
             self.usage.calls += outcome.called
+            if outcome.called and outcome.error is None:
+                self.usage.accepted |= {name for name in self._watched if requests[n].names(name)}
             self._evidence = outcome.evidence or self._evidence
             for key, until, reason in outcome.closes:
                 self._gates.close(key, until, reason)

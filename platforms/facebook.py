@@ -43,6 +43,7 @@ class Facebook(GraphPlatform):
     key = "facebook"
     label = "Facebook"
     base_url = "https://graph.facebook.com/"
+    api_version = "v26.0"
     scopes = ("pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content")
     batch_size = 1000  # one walk through the listing serves them all
     has_listing = True
@@ -78,7 +79,7 @@ class Facebook(GraphPlatform):
         return value
 
     def base_url_for(self, account: Account) -> str:
-        return f"{self.base_url}{account.settings.get('api_version', 'v26.0')}/"
+        return f"{self.base_url}{self.version_for(account)}/"
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         numbers = [each for each in ids if "_" not in each]
@@ -151,7 +152,7 @@ class Facebook(GraphPlatform):
         denied = any(isinstance(answer, ScopeMissing) for answer in answers) and not raw["insights"]["data"]
         names = {dimension: path for dimension, path in self.account_fields.items() if isinstance(path, str)}
         reasons: dict[str, Reason] = dict.fromkeys(names, Reason.SCOPE_MISSING) if denied else {}
-        return reasons | {each: Reason.RETIRED for each, name in names.items() if name in account.retired}
+        return reasons | account.lost(names)
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         values = {name: count(raw, path) for name, path in self.account_fields.items() if isinstance(path, tuple)}

@@ -107,18 +107,16 @@ class GoogleBusiness(GooglePlatform):
 
 def _ask(account: Account, first: date, last: date) -> Call[tuple[list[str], Any]]:
     """What was asked for in the end, and the answer. One metric that Google no longer knows fails the whole call."""
-    asked = [metric for metric in METRICS if metric not in account.retired]
+    asked = list(account.unretired(METRICS))
     while True:
         try:
-            answer = yield _series(account, asked, first, last)
+            return asked, (yield _series(account, asked, first, last))
         except Rejected as error:
             left = _not_named(asked, error)
             if not left or left == asked:
                 raise
+            account.retired.update(set(asked) - set(left))
             asked = left
-        else:
-            account.retired.update(metric for metric in METRICS if metric not in asked)
-            return asked, answer
 
 
 # https://developers.google.com/my-business/reference/performance/rest/v1/locations/fetchMultiDailyMetricsTimeSeries

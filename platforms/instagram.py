@@ -3,22 +3,27 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
-from platforms.graph import GraphPlatform, MetricRefused, insight_values, insights_by_name
+from platforms.graph import GraphPlatform, MetricRefused, insight_values, insights_by_name, sift
 from platforms.instagram_media import FIELDS, list_media, media_metrics, read_media
 from platforms.oauth import Refresh
 from platforms.payloads import count, to_count
 
 DAY = {"period": "day", "metric_type": "total_value"}
+INSIGHTS = (("reach", "views"), ("profile_views",))
+"""Asked for apart: not every host has the last."""
 
 
 class Instagram(GraphPlatform):
     key = "instagram"
     label = "Instagram"
     base_url = "https://graph.facebook.com/"
+    api_version = "v26.0"
     hosts = ("graph.instagram.com",)
     scopes = ("instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list")
     extra = {"login": ("facebook", "instagram")}
@@ -70,7 +75,12 @@ class Instagram(GraphPlatform):
 
     def base_url_for(self, account: Account) -> str:
         host = "graph.instagram.com" if self._by_instagram(account) else "graph.facebook.com"
-        return f"https://{host}/{account.settings.get('api_version', 'v26.0')}/"
+        return f"https://{host}/{super().version_for(account)}/"
+
+    def version_for(self, account: Account) -> str:
+        """The two hosts have metrics of their own."""
+        version = super().version_for(account)
+        return f"{version} by Instagram login" if self._by_instagram(account) else version
 
     def refresh_for(self, account: Account) -> Refresh | None:
         return self.refresh if self._by_instagram(account) else self.facebook_refresh
@@ -89,21 +99,37 @@ class Instagram(GraphPlatform):
         return media_metrics(raw)
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        node, totals, visits = yield (
+        groups = [left for names in INSIGHTS if (left := tuple(n for n in names if n not in account.retired))]
+        node, *answers = yield (
             self._node(account, "followers_count,follows_count,media_count"),
-            self._totals(account, ("reach", "views")),
-            self._totals(account, ("profile_views",)),
+            *(self._totals(account, names) for names in groups),
         )
         if isinstance(node, PlatformError):
             raise AccountNotFound(node.detail) if isinstance(node, Gone) else node
         self._check(node, account)
-        if isinstance(totals, MetricRefused) and len(left := totals.left(("reach", "views"))) == 1:
-            (totals,) = yield (self._totals(account, left),)
+        told = []
+        for names, answer in zip(groups, answers, strict=True):
+            told.append((yield from self._without_refused(names, answer, account)))
         raw: Raw = {"node": pick(node, ("id", "user_id", "followers_count", "follows_count", "media_count"))}
-        answers = [answer for answer in (totals, visits) if not isinstance(answer, PlatformError)]
-        raw["insights"] = {"data": [entry for answer in answers for entry in insight_values(answer)["data"]]}
-        names = (AccountDimension.IMPRESSIONS, AccountDimension.REACH, AccountDimension.PROFILE_VIEWS)
-        return Reading(raw, dict.fromkeys(names, Reason.SCOPE_MISSING) if isinstance(totals, ScopeMissing) else {})
+        read = [answer for answer in told if not isinstance(answer, PlatformError)]
+        raw["insights"] = {"data": [entry for answer in read for entry in insight_values(answer)["data"]]}
+        gated = (AccountDimension.IMPRESSIONS, AccountDimension.REACH, AccountDimension.PROFILE_VIEWS)
+        denied = any(isinstance(answer, ScopeMissing) for answer in told) and not read
+        reasons: dict[str, Reason] = dict.fromkeys(gated, Reason.SCOPE_MISSING) if denied else {}
+        return Reading(raw, reasons | account.lost(self.account_fields))
+
+    def _without_refused(self, names: tuple[str, ...], answer: Any, account: Account) -> Call[Any]:
+        """The answer, asked for again without the metrics that it refused."""
+        if not isinstance(answer, MetricRefused):
+            return answer
+        ask = partial(self._totals, account)
+        left = (yield from sift(names, answer, ask)) if answer.general else answer.left(names)
+        if answer.general:
+            account.retired.update(set(names) - set(left))
+        if left in ((), names):
+            return answer
+        (answer,) = yield (ask(left),)
+        return answer
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         insights = insights_by_name(raw.get("insights"))

@@ -119,7 +119,7 @@ class _Listing:
 def read_media(ids: Sequence[str], account: Account, alive: Request) -> Call[dict[str, Item]]:
     """Raw answers by media id. `alive` is asked where a medium is gone: an account out of reach looks the same."""
     unlisted = frozenset(account.memory.get("unlisted", ()))
-    seen = _Listing(frozenset(ids) - unlisted, metrics=_without(METRICS, account))
+    seen = _Listing(frozenset(ids) - unlisted, metrics=account.unretired(METRICS))
     if len(seen.wanted) > SINGLES:
         yield from _walk(seen, account)
     found: dict[str, Item] = {
@@ -151,7 +151,7 @@ def list_media(account: Account, cursor: str) -> Call[Listing]:
     seen = _Listing(
         frozenset(),
         fields=(*NODE, "permalink"),
-        metrics=_without(METRICS, account),
+        metrics=account.unretired(METRICS),
         after=cursor.removeprefix(PLAIN),
         plain=cursor.startswith(PLAIN),
     )
@@ -241,12 +241,7 @@ def _insights(media_id: str, metrics: Sequence[str]) -> Request:
 
 def _first_metrics(node: Raw | None, account: Account) -> tuple[str, ...]:
     story = node is not None and node.get("media_product_type") == "STORY"
-    return _without(STORY_METRICS if story else METRICS, account)
-
-
-def _without(metrics: Sequence[str], account: Account) -> tuple[str, ...]:
-    """The metrics that are not retired; all of them rather than none."""
-    return tuple(name for name in metrics if name not in account.retired) or tuple(metrics)
+    return account.unretired(STORY_METRICS if story else METRICS)
 
 
 def _next_metrics(asked: Sequence[str], left: Sequence[str], own: Sequence[str]) -> Sequence[str]:

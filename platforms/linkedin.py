@@ -22,6 +22,7 @@ class LinkedIn(LinkedInErrors):
     key = "linkedin"
     label = "LinkedIn"
     base_url = "https://api.linkedin.com/rest/"
+    api_version = VERSION
     scopes = (
         "r_basicprofile",
         "r_member_postAnalytics",
@@ -50,8 +51,10 @@ class LinkedIn(LinkedInErrors):
         return account_urn(value)
 
     def headers_for(self, account: Account) -> Mapping[str, str]:
-        version = str(account.settings.get("version") or VERSION)
-        return {"LinkedIn-Version": version, "X-Restli-Protocol-Version": "2.0.0"}
+        return {"LinkedIn-Version": self.version_for(account), "X-Restli-Protocol-Version": "2.0.0"}
+
+    def version_for(self, account: Account) -> str:
+        return str(account.settings.get("version") or self.api_version)
 
     def limits_for(self, account: Account) -> tuple[Limit, ...]:
         return self.limits if account.settings.get("tier") == "development" else ()

@@ -126,7 +126,7 @@ def _names(urn: str, account: Account, *, few: bool) -> list[str]:
     video = urn.startswith(UGC) and urn not in recall(account, "no_video")
     left_out = {VIDEO} if not video else set() if few else {"POST_SAVE"}
     names = [name for name in METRICS if name not in left_out]
-    return [name for name in names if name not in account.retired] or names
+    return list(account.unretired(names))
 
 
 def _is_lost(replies: Replies) -> bool:
@@ -154,8 +154,7 @@ def _item(urn: str, replies: Replies, account: Account) -> Item:
         return stops[0]
     if len(errors) == len(replies):
         return min(errors.values(), key=_weight)
-    refused = [name for name, error in errors.items() if isinstance(error, Rejected) and _is_named(name, error)]
-    account.retired.update(refused)
+    _retire(errors, account)
     if _is_empty(replies.get(VIDEO)):
         remember(account, "no_video", [urn])
     try:
@@ -169,6 +168,10 @@ def _item(urn: str, replies: Replies, account: Account) -> Item:
 def _weight(error: PlatformError) -> int:
     """Which of several failures is the post's: one that passes or that the owner can cure; gone, if all say so."""
     return 0 if isinstance(error, TryLater | NeedsOwner) else 2 if isinstance(error, Gone) else 1
+
+
+def _retire(errors: Mapping[str, PlatformError], account: Account) -> None:
+    account.retired.update(name for name, e in errors.items() if isinstance(e, Rejected) and _is_named(name, e))
 
 
 def _is_named(name: str, error: PlatformError) -> bool:
@@ -201,6 +204,7 @@ def read_account(account: Account) -> Call[Raw | Reading]:
     stops: list[PlatformError] = [error for error in errors.values() if isinstance(error, TokenExpired | Revoked)]
     if stops or len(errors) == len(replies):
         raise (stops or list(errors.values()))[0]
+    _retire(errors, account)
     counts = {name: _count(reply) for name, reply in replies.items() if name not in errors and name in names}
     if "memberFollowersCount" not in errors:
         counts["memberFollowersCount"] = first(replies["memberFollowersCount"]).get("memberFollowersCount")

@@ -24,11 +24,12 @@ from platforms.base import (
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
-from platforms.pinterest_analytics import BadRequest, Forbidden, NotYours, total, window
+from platforms.pinterest_analytics import BadRequest, Forbidden, NotYours, retire_named, total, window
 from platforms.pinterest_pins import FIELDS, pin_metrics, pin_page, pin_raw, read_pins
 from platforms.rates import Limit
 
 MONTH = timedelta(days=28)
+ACCOUNT_METRICS = ("IMPRESSION", "ENGAGEMENT", "PIN_CLICK", "OUTBOUND_CLICK", "SAVE")
 USER = ("id", "account_type", "follower_count", "following_count", "pin_count", "board_count", "monthly_views")
 PIN = re.compile(
     r"([0-9]{1,19})"
@@ -98,18 +99,24 @@ class Pinterest(Platform):
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         dates = {"start_date": str(yesterday - MONTH + timedelta(days=1)), "end_date": str(yesterday)}
-        params = {**dates, "metric_types": "IMPRESSION,ENGAGEMENT,PIN_CLICK,OUTBOUND_CLICK,SAVE"}
-        user, answer = yield (
-            Request("user_account", group="org_read"),
-            # Paid impressions count unless they are left out; those of pins never do.
-            Request("user_account/analytics", params={**params, "content_type": "ORGANIC"}, group="org_analytics"),
-        )
+        asked = account.unretired(ACCOUNT_METRICS)
+        user, answer = yield (Request("user_account", group="org_read"), self._analytics(dates, asked))
         self._check(user, account)
+        if retire_named((answer,), set(asked), account):
+            (answer,) = yield (self._analytics(dates, account.unretired(ACCOUNT_METRICS)),)
         raw: Raw = {"user": pick(user, USER)}
         if not isinstance(answer, PlatformError):
             raw["analytics"] = window(answer, dates)
-        denied = isinstance(answer, ScopeMissing)
-        return Reading(raw, {AccountDimension.IMPRESSIONS: Reason.SCOPE_MISSING} if denied else {})
+        reasons = account.lost({AccountDimension.IMPRESSIONS: "IMPRESSION"})
+        if isinstance(answer, ScopeMissing):
+            reasons[AccountDimension.IMPRESSIONS] = Reason.SCOPE_MISSING
+        return Reading(raw, reasons)
+
+    @staticmethod
+    def _analytics(dates: Mapping[str, str], metrics: Sequence[str]) -> Request:
+        # Paid impressions count unless they are left out; those of pins never do.
+        params = {**dates, "metric_types": ",".join(metrics), "content_type": "ORGANIC"}
+        return Request("user_account/analytics", params=params, group="org_analytics")
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         return super().account_metrics(raw) | {

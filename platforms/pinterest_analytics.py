@@ -83,7 +83,7 @@ def _params(account: Account, *, video: bool) -> dict[str, str]:
 
 
 def _asked(account: Account, *, video: bool) -> list[str]:
-    return [name for name in (*METRICS, *([VIDEO_METRIC] if video else [])) if name not in account.retired]
+    return list(account.unretired((*METRICS, *([VIDEO_METRIC] if video else []))))
 
 
 def read_windows(ids: Sequence[str], account: Account, *, video: bool) -> Call[dict[str, Any]]:
@@ -113,8 +113,12 @@ def _raise_dead(answers: Iterable[Any]) -> None:
 
 
 def retire(answers: Iterable[Any], account: Account, *, video: bool) -> bool:
-    """Whether a refusal names some of the metrics that were asked for: those are withdrawn."""
-    asked = set(_asked(account, video=video))
+    """Whether a refusal names some of the metrics that pins were asked for: those are withdrawn."""
+    return retire_named(answers, set(_asked(account, video=video)), account)
+
+
+def retire_named(answers: Iterable[Any], asked: set[str], account: Account) -> bool:
+    """The same of any metrics that were asked for."""
     refused: set[str] = set()
     for answer in answers:
         if isinstance(answer, BadRequest):

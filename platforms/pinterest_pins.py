@@ -177,9 +177,9 @@ def _item(pin: Raw | PlatformError, answer: Any, account: Account) -> Item:
     if isinstance(pin, PlatformError):
         return pin
     raw: Raw = {"pin": pin}
-    reasons = {str(dimension): Reason.RETIRED for dimension, name in FIELDS.items() if name in account.retired}
+    reasons = account.lost(FIELDS)
     if isinstance(answer, ScopeMissing):
-        reasons |= {str(Dimension.SAVES): Reason.SCOPE_MISSING}
+        reasons[Dimension.SAVES] = Reason.SCOPE_MISSING
     if answer is not None and not isinstance(answer, PlatformError):
         raw["analytics"] = window(answer, dates(), since=_created_on(pin))
     return Reading(raw, reasons) if reasons else raw

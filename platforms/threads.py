@@ -19,7 +19,7 @@ from platforms.base import (
     pick,
     same_account,
 )
-from platforms.dimensions import AccountDimension, Dimension, Reason
+from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
 from platforms.graph import (
     TOO_YOUNG,
@@ -95,22 +95,19 @@ class Threads(GraphPlatform):
     # --- the account ---------------------------------------------------------------------------------------------
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        hidden = {name.removeprefix("account:") for name in account.retired if name.startswith("account:")}
-        metrics = tuple(name for name in ACCOUNT_METRICS if name not in hidden) or ACCOUNT_METRICS
+        metrics = account.unretired(ACCOUNT_METRICS)
         try:
             answer = yield self._insights(account, metrics)
         except MetricRefused as refusal:
             left = yield from sift(metrics, refusal, lambda names: self._insights(account, names))
             if not left:
                 raise
-            hidden |= set(metrics) - set(left)
-            account.retired.update(f"account:{name}" for name in hidden)
+            account.retired.update(set(metrics) - set(left))
             answer = yield self._insights(account, left)
         except Gone as error:
             raise AccountNotFound(error.detail) from error
         raw = {"views_are": account.settings.get("account_views", "impressions"), "insights": _values(answer)}
-        retired = [dimension for dimension, name in self.account_fields.items() if name in hidden]
-        return Reading(raw, dict.fromkeys(retired, Reason.RETIRED))
+        return Reading(raw, account.lost(self.account_fields))
 
     @staticmethod
     def _insights(account: Account, metrics: Sequence[str]) -> Request:

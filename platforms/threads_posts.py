@@ -42,7 +42,7 @@ def read_posts(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
 
 
 def _read(ids: Sequence[str], account: Account) -> Call[dict[str, Any]]:
-    metrics = tuple(name for name in METRICS if name not in account.retired) or METRICS
+    metrics = account.unretired(METRICS)
     answers = yield from _ask(ids, metrics)
     refused = [i for i in ids if isinstance(answers[i], MetricRefused)]
     if refused:

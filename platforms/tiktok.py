@@ -10,9 +10,9 @@ from platforms.dimensions import AccountDimension
 from platforms.errors import PlatformError, RateLimited, Rejected, ScopeMissing, TokenExpired, Unavailable
 from platforms.oauth import Refresh
 from platforms.rates import Limit
-from platforms.tiktok_videos import FIELDS, PAGE, list_videos, read_videos
+from platforms.tiktok_videos import FIELDS, PAGE, ask, list_videos, read_videos
 
-ACCOUNT_FIELDS = ("open_id", "follower_count", "following_count", "likes_count", "video_count")
+ACCOUNT_METRICS = ("follower_count", "following_count", "likes_count", "video_count")
 VIDEO = re.compile(
     r"([0-9]{1,20})"
     r"|https?://(?:[a-z]+\.)?tiktok\.com/(?:@[^/\s?#]+/(?:video|photo)|v)/([0-9]{1,20})(?:\.html)?/?(?:[?#]\S*)?"
@@ -87,9 +87,15 @@ class TikTok(Platform):
         return (yield from list_videos(account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        answer = yield Request("user/info/", params={"fields": ",".join(ACCOUNT_FIELDS)}, group="user/info")
+        answer = yield from ask(lambda: self._user(account), ACCOUNT_METRICS, account)
         same_account(account.network_unique_id, answer["data"]["user"]["open_id"])
-        return pick(answer["data"]["user"], ACCOUNT_FIELDS)
+        raw = pick(answer["data"]["user"], ("open_id", *ACCOUNT_METRICS))
+        return Reading(raw, account.lost(self.account_fields))
+
+    @staticmethod
+    def _user(account: Account) -> Request:
+        names = ("open_id", *(name for name in ACCOUNT_METRICS if name not in account.retired))
+        return Request("user/info/", params={"fields": ",".join(names)}, group="user/info")
 
     def probe(self, account: Account) -> Call[None]:
         answer = yield Request("user/info/", params={"fields": "open_id"}, group="user/info")

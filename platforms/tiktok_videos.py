@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, epoch, objects, pick
-from platforms.dimensions import Dimension, Reason
+from platforms.dimensions import Dimension
 from platforms.errors import Gone, NeedsOwner, PlatformError, Rejected, ScopeMissing, Unavailable
 from platforms.payloads import lookup
 
@@ -47,7 +47,7 @@ def read_videos(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
 
 def list_videos(account: Account, cursor: str) -> Call[Listing]:
     """A page of the public videos. It may be short, or empty, while there is more."""
-    answer = yield from _ask(lambda: _page(account, cursor), account)
+    answer = yield from ask(lambda: _page(account, cursor), METRICS, account)
     posts = [
         Listed(video_id, _url(video), epoch(str(video.get("create_time"))), pick(video, NODE + METRICS))
         for video_id, video in _videos(answer).items()
@@ -79,26 +79,26 @@ def _fields(account: Account, *more: str) -> dict[str, str]:
 
 def _read(answer: Any, video_ids: Sequence[str], account: Account) -> Call[dict[str, Raw]]:
     """The videos of a query's answer; asked again where it refuses a metric."""
-    if isinstance(answer, Rejected) and _retire(answer, account):
-        answer = yield from _ask(lambda: _query(video_ids, account), account)
+    if isinstance(answer, Rejected) and _retire(answer, METRICS, account):
+        answer = yield from ask(lambda: _query(video_ids, account), METRICS, account)
     if isinstance(answer, PlatformError):
         raise answer
     return {video_id: pick(video, NODE + METRICS) for video_id, video in _videos(answer).items()}
 
 
-def _ask(request: Callable[[], Request], account: Account) -> Call[Any]:
+def ask(request: Callable[[], Request], metrics: Iterable[str], account: Account) -> Call[Any]:
     """An answer. A metric that is refused by name is left out of the next question."""
     while True:
         try:
             return (yield request())
         except Rejected as error:
-            if not _retire(error, account):
+            if not _retire(error, metrics, account):
                 raise
 
 
-def _retire(error: Rejected, account: Account) -> bool:
+def _retire(error: Rejected, metrics: Iterable[str], account: Account) -> bool:
     """Whether a refusal names some of the metrics that were asked for: those are withdrawn."""
-    asked = {name for name in METRICS if name not in account.retired}
+    asked = {name for name in metrics if name not in account.retired}
     refused = {name for name in asked if re.search(rf"\b{name}\b", error.detail)}
     if refused == asked:  # a list of all there are
         return False
@@ -107,8 +107,7 @@ def _retire(error: Rejected, account: Account) -> bool:
 
 
 def _reading(asked: str, video_id: str, raw: Raw, account: Account) -> Reading:
-    reasons = {str(dimension): Reason.RETIRED for dimension, name in FIELDS.items() if name in account.retired}
-    return Reading(raw, reasons, id="" if video_id == asked else video_id)
+    return Reading(raw, account.lost(FIELDS), id="" if video_id == asked else video_id)
 
 
 def _published(answer: Any) -> str | PlatformError:

@@ -1,7 +1,7 @@
 """The admin of organizations, keys, accounts and what the service notes about them."""
 
 from accounts.admin.accounts import SocialAccountAdmin, SocialNetworkAdmin
-from accounts.admin.journal import FlightAdmin, GateAdmin, WebhookEventAdmin
+from accounts.admin.journal import FlightAdmin, GateAdmin, RetiredMetricAdmin, WebhookEventAdmin
 from accounts.admin.organizations import ApiKeyAdmin, OrganizationAdmin
 from accounts.admin.staff import GroupAdmin, StaffEntryAdmin, UserAdmin
 
@@ -11,6 +11,7 @@ __all__ = [
     "GateAdmin",
     "GroupAdmin",
     "OrganizationAdmin",
+    "RetiredMetricAdmin",
     "SocialAccountAdmin",
     "SocialNetworkAdmin",
     "StaffEntryAdmin",

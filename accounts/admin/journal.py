@@ -1,4 +1,4 @@
-"""What the service notes while it works: closed gates, calls under way, events."""
+"""What the service notes while it works: closed gates, withdrawn metrics, calls under way, events."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action, display
 
-from accounts.models import Flight, Gate, WebhookEvent
+from accounts.models import Flight, Gate, RetiredMetric, WebhookEvent
 from accounts.selectors import as_uuid
 from accounts.services import gates
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link_to
@@ -67,6 +67,33 @@ def until(instant: datetime) -> str | None:
     """How long it is until an instant, to the second; None if it has passed."""
     left = instant - timezone.now()
     return None if left.total_seconds() <= 0 else str(left).partition(".")[0]
+
+
+@admin.register(RetiredMetric)
+class RetiredMetricAdmin(ReadOnlyAdmin):
+    """What platforms have withdrawn, and when each is asked for again."""
+
+    list_display = (
+        "metric",
+        "platform",
+        "subject",
+        "api_version",
+        "mode",
+        "first_seen_at",
+        "last_seen_at",
+        "next_try_at",
+    )
+    list_filter = ("platform", "subject", "mode", ("first_seen_at", DaysFilter))
+    sortable_by = ("first_seen_at", "last_seen_at", "next_try_at")
+    search_fields = ("metric",)
+    search_help_text = "Any part of the platform's own name"
+    fields = (
+        ("metric", "subject"),
+        ("platform", "mode"),
+        "api_version",
+        ("first_seen_at", "last_seen_at"),
+        "next_try_at",
+    )
 
 
 @admin.register(Flight)

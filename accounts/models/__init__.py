@@ -5,6 +5,7 @@ from accounts.models.flight import Flight
 from accounts.models.gate import Gate
 from accounts.models.modes import Mode
 from accounts.models.organization import Organization
+from accounts.models.retired_metric import RetiredMetric, Subject
 from accounts.models.social_account import SocialAccount, Status
 from accounts.models.social_network import SocialNetwork
 from accounts.models.webhook_event import WebhookEvent
@@ -15,8 +16,10 @@ __all__ = [
     "Gate",
     "Mode",
     "Organization",
+    "RetiredMetric",
     "SocialAccount",
     "SocialNetwork",
     "Status",
+    "Subject",
     "WebhookEvent",
 ]

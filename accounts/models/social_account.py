@@ -53,6 +53,12 @@ class SocialAccount(models.Model):
     refresh_token = models.TextField(blank=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)
     token_obtained_at = models.DateTimeField(null=True, blank=True, editable=False)
+    refresh_expires_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the refresh token itself ends, where the platform says so.",
+    )
     token_retry_at = models.DateTimeField(
         null=True, blank=True, help_text="When the background tries a dead token again."
     )

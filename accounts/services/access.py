@@ -1,14 +1,17 @@
 """Speaking to a platform for an account: the only place where a platform client is made."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Value
 from limits.storage import Storage, storage_from_string
 
 from accounts.models import Mode, SocialAccount, SocialNetwork
 from accounts.services import crypto
 from accounts.services.gates import DatabaseGates
+from accounts.services.retirements import Retirements
 from platforms import client, registry
 from platforms.base import Account, Platform
 from platforms.hosts import HostMap
@@ -52,8 +55,8 @@ def platform_of(account: SocialAccount) -> Platform:
     return registry.get(account.platform)
 
 
-def as_platform_account(account: SocialAccount) -> Account:
-    """What an adapter may know of an account."""
+def as_platform_account(account: SocialAccount, *, retired: Iterable[str] = ()) -> Account:
+    """What an adapter may know of an account; `retired` where it is about to ask for metrics."""
     return Account(
         id=str(account.id),
         network_unique_id=account.network_unique_id,
@@ -62,6 +65,7 @@ def as_platform_account(account: SocialAccount) -> Account:
         extra=account.extra,
         memory=dict(account.memory),
         settings=adapter_settings(account.platform),
+        retired=set(retired),
     )
 
 
@@ -87,3 +91,15 @@ def app_of(account: SocialAccount) -> App:
 def gates_of(account: SocialAccount) -> DatabaseGates:
     """The gates that calls for an account pass; test accounts have their own."""
     return DatabaseGates(account.platform, account.mode)
+
+
+def notes_of(account: SocialAccount, subject: str) -> tuple[DatabaseGates, Retirements]:
+    """The gates and withdrawn metrics of an account's platform, for a conversation. Read in one query."""
+    version = platform_of(account).version_for(as_platform_account(account))
+    gates, retired = gates_of(account), Retirements(account.platform, account.mode, version, subject)
+    closed = gates.rows().values_list(Value("gate"), "key", "not_before")
+    withdrawn = retired.rows().values_list(Value("metric"), "metric", "next_try_at")
+    rows = list(closed.union(withdrawn, all=True))
+    gates.load({name: at for kind, name, at in rows if kind == "gate"})
+    retired.load((name, at) for kind, name, at in rows if kind == "metric")
+    return gates, retired

@@ -1,8 +1,9 @@
 """Parking what a platform's rate limit concerns, for all processes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Gate, Mode
@@ -24,15 +25,17 @@ class DatabaseGates:
         closed = self._loaded()
         return max((closed[self._prefix + key] for key in keys if self._prefix + key in closed), default=None)
 
-    def load(self) -> "DatabaseGates":
-        """Read the gates now, so that no database is needed until one is closed."""
-        self._loaded()
-        return self
+    def rows(self) -> QuerySet[Gate]:
+        """The platform's closed gates."""
+        return Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now()).order_by()
+
+    def load(self, closed: Mapping[str, datetime]) -> None:
+        """Take over what `rows` were read already, so that no database is needed until a gate is closed."""
+        self._closed = dict(closed)
 
     def _loaded(self) -> dict[str, datetime]:
         if self._closed is None:
-            gates = Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now())
-            self._closed = dict(gates.values_list("key", "not_before"))
+            self._closed = dict(self.rows().values_list("key", "not_before"))
         return self._closed
 
     def close(self, key: str, until: datetime, reason: str) -> None:

@@ -3,14 +3,16 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection
 
-from accounts.models import SocialAccount
+from accounts.models import SocialAccount, Subject
 from accounts.services import access, standing
 from accounts.services.health import note_failure
+from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
 from platforms.base import Account, Call, Item, Listing, Platform, Reading
 from platforms.client import Client
@@ -37,7 +39,7 @@ class Pulled:
 def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0) -> Pulled:
     """Read posts through one account. Never raises a PlatformError: a failure is every post's."""
     pulled = Pulled()
-    conversation = _Conversation(account, live=live, wait_until=wait_until)
+    conversation = _Conversation(account, Subject.POST, live=live, wait_until=wait_until)
     try:
         pulled.readings = _read(conversation, list(ids))
     except PlatformError as error:
@@ -48,7 +50,7 @@ def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_u
 
 def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0) -> tuple[Reading | PlatformError, int]:
     """Read an account's own numbers: the reading or the failure, and how many calls it took."""
-    conversation = _Conversation(account, live=live, wait_until=wait_until)
+    conversation = _Conversation(account, Subject.ACCOUNT, live=live, wait_until=wait_until)
     try:
         found = conversation.hold(lambda platform, known: platform.fetch_account(known))
         return (found if isinstance(found, Reading) else Reading(found)), conversation.calls
@@ -108,11 +110,13 @@ def _as_reading(item: Item | None) -> Reading | PlatformError | None:
 class _Conversation:
     """Conversations with one account's platform, under one client: fresh token before, standing after."""
 
-    def __init__(self, account: SocialAccount, *, live: bool, wait_until: float) -> None:
+    def __init__(self, account: SocialAccount, subject: Subject, *, live: bool, wait_until: float) -> None:
         self.platform: Platform = access.platform_of(account)
         self.keeper = TokenKeeper(account, wait_until=wait_until)
+        self._subject = subject
         self._live = live
         self._client: Client | None = None
+        self._retired: Retirements | None = None
 
     @property
     def calls(self) -> int:
@@ -122,26 +126,36 @@ class _Conversation:
         if self._client is None:
             self._client = self._connect()
         known = self._client.account
-        before = dict(known.memory)
-        result = self._client.run(call(self.platform, known))
-        if known.memory != before:
-            SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
+        before = deepcopy(known.memory)
+        try:
+            result = self._client.run(call(self.platform, known))
+        finally:
+            self._remember(known, before)
         if not self.platform.public_reads:
             standing.record_success(self.keeper.account)
         return result
 
+    def _remember(self, known: Account, before: dict[str, Any]) -> None:
+        """Keep what the adapter learnt, also in a conversation that failed in the end."""
+        if known.memory != before:
+            SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
+        if self._retired is not None and self._client is not None:
+            self._retired.note(known.retired, self._client.usage.accepted)
+
     def _connect(self) -> Client:
-        account = self.keeper.account
         credentials = Credentials() if self.platform.public_reads else self.keeper.fresh()
+        account = self.keeper.account
+        gates, self._retired = access.notes_of(account, self._subject)
         client = Client(
             self.platform,
-            access.as_platform_account(account),
+            access.as_platform_account(account, retired=self._retired.known),
             settings=access.platform_settings(account.mode),
             credentials=credentials,
             app=access.app_of(account),
-            gates=access.gates_of(account).load(),
+            gates=gates,
             renew=None if self.platform.public_reads else self.keeper.renew,
             live=self._live,
+            watched=self._retired.trying,
         )
         if self._live and not connection.in_atomic_block:
             connection.close()  # back into the pool of the web process: a platform may take its time

@@ -307,3 +307,28 @@ def test_a_call_that_the_time_did_not_allow_is_not_counted() -> None:
     with pytest.raises(DeadlineExceeded):
         made.run(one())
     assert made.usage.calls == 0
+
+
+# --- what is watched ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "accepted"),
+    [
+        ({"params": {"fields": "id,share_count,insights.metric(reach)"}}, {"share_count", "reach"}),
+        ({"form": {"batch": "1/insights?metric=views%2Creach&x=1"}}, {"reach"}),
+        ({"json": {"metrics": ["share_count"]}}, {"share_count"}),
+        ({"params": {"fields": "share_counts,outreach"}}, set()),
+    ],
+)
+def test_a_watched_name_is_accepted_when_a_request_that_bears_it_is_answered_well(more: Any, accepted: Any) -> None:
+    made = client((200, {}), watched=("share_count", "reach"))
+    made.run(one(**more))
+    assert made.usage.accepted == accepted
+
+
+def test_a_watched_name_is_not_accepted_with_a_refusal() -> None:
+    made = client(failing("no"), watched=("reach",))
+    with pytest.raises(PlatformError):
+        made.run(one("things/reach"))
+    assert made.usage.accepted == set()

@@ -23,7 +23,6 @@ from platforms.errors import (
 from platforms.oauth import Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.test_facebook import Closed
-from platforms.threads_posts import METRICS
 from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -218,7 +217,7 @@ def test_clicked_links_are_not_kept() -> None:
     assert raw["insights"] == {"data": [{"name": "clicks", "period": "day", "values": [{"value": 11}]}]}
 
 
-def test_a_withdrawn_account_metric_is_not_asked_for_again_and_posts_keep_theirs() -> None:
+def test_a_withdrawn_account_metric_costs_only_itself_and_is_not_asked_for_again() -> None:
     def answer(exchange: Exchange) -> Any:
         asked = query_of(exchange)["metric"][0].split(",")
         if "views" in asked:
@@ -233,7 +232,7 @@ def test_a_withdrawn_account_metric_is_not_asked_for_again_and_posts_keep_theirs
         assert found.unavailable == {AccountDimension.IMPRESSIONS: Reason.RETIRED}
         assert THREADS.account_metrics(found.raw)[AccountDimension.FOLLOWERS] == 4
         assert len(transport.asked) - before == calls
-    assert not account.retired & set(METRICS)
+    assert account.retired == {"views"}
 
 
 # --- what looks alike, limits, tokens ----------------------------------------------------------------------------
