@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -81,6 +81,7 @@ def store_posts(captured: Sequence[Captured], *, captured_at: datetime, claim: U
         results |= {target: _refused() for index, target in enumerate(rows) if index in refused}
         outcomes = [Captured(target, result) for target, result in results.items()]
         _move_due_times(outcomes, captured_at, claim)
+        _settle_ids(outcomes, captured_at)
     return outcomes
 
 
@@ -92,10 +93,39 @@ def _still_the_same(captured: Sequence[Captured], claim: UUID | None) -> list[Ca
     same: list[Captured] = []
     for each in captured:
         _, post_id, holder, failures, missing_count = stored.get(each.target.pk, (None,) * 5)
-        if post_id == each.target.platform_post_id and claim in (None, holder):
+        own = each.result.id if isinstance(each.result, Reading) else ""
+        if post_id in (each.target.platform_post_id, own or None) and claim in (None, holder):
             each.target.failures, each.target.missing_count = failures, missing_count
             same.append(each)
     return same
+
+
+def _settle_ids(captured: Sequence[Captured], now: datetime) -> None:
+    """Store the own ids of posts that were asked for by what stood for them, such as TikTok's publish ids.
+
+    Where another live target of the account has that id already, a target keeps the one it has: both go on being read
+    and stored, each in its own series.
+    """
+    named = {each.target: each.result.id for each in captured if isinstance(each.result, Reading) and each.result.id}
+    named = {target: own for target, own in named.items() if own != target.platform_post_id}
+    if not named:
+        return
+    accounts = {target.account_id for target in named}
+    alike = Target.objects.filter(account__in=accounts, platform_post_id__in=named.values(), deleted_at=None)
+    taken = set(alike.values_list("account_id", "platform_post_id"))
+    for target, own in named.items():
+        if (target.account_id, own) not in taken and _settle_id(target, own, now):
+            taken.add((target.account_id, own))
+
+
+def _settle_id(target: Target, own: str, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            Target.objects.filter(pk=target.pk).update(platform_post_id=own, updated_at=now)
+    except IntegrityError:  # somebody has registered it since
+        return False
+    target.platform_post_id = own
+    return True
 
 
 def _unreadable(item: models.Model, error: Exception) -> MalformedPayload:

@@ -110,6 +110,63 @@ def test_an_answer_that_cannot_be_read_is_that_targets_failure(monkeypatch):
     assert PostAnalytics.objects.get().target == good
 
 
+def test_the_own_id_of_a_post_replaces_what_stood_for_it():
+    target = claimed(platform_post_id="stands-for-it")
+    store(target, Reading({"likeCount": 1}, id="own"))
+    assert (target.platform_post_id, target.claim, target.snapshots.count()) == ("own", None, 1)
+    later = Target.objects.get()
+    store(later, Reading({"likeCount": 2}, id="own"), claim=None)
+    assert (later.platform_post_id, later.snapshots.count()) == ("own", 2)
+
+
+def test_an_own_id_that_another_target_has_leaves_both_as_they_are():
+    account = SocialAccountFactory(platform="bluesky")
+    names = {"own": "", "one": "own", "two": "own", "three": "other", "four": "other"}
+    targets = {name: claimed(account=account, platform_post_id=name) for name in names}
+    TargetFactory(platform="bluesky", platform_post_id="other")  # of another account
+    captured = [Captured(targets[name], Reading({"likeCount": 1}, id=own)) for name, own in names.items()]
+    assert len(store_posts(captured, captured_at=NOW, claim=HOLDER)) == 5
+    stored = {name: Target.objects.get(pk=target.pk) for name, target in targets.items()}
+    settled = {name: target.platform_post_id for name, target in stored.items()}
+    assert settled == {"own": "own", "one": "one", "two": "two", "three": "other", "four": "four"}
+    assert all(target.snapshots.count() == 1 and target.claim is None for target in stored.values())
+
+
+def test_an_own_id_that_is_registered_at_the_same_moment_costs_no_snapshot(monkeypatch):
+    target = claimed(platform_post_id="stands-for-it")
+    other = TargetFactory(account=target.account, platform_post_id="own")
+    monkeypatch.setattr(Target.objects, "filter", blind_to(other))
+    store(target, Reading({"likeCount": 1}, id="own"))
+    assert (target.platform_post_id, target.snapshots.count()) == ("stands-for-it", 1)
+
+
+def blind_to(other):
+    """As if `other` had not been there yet when it was looked for."""
+    real = Target.objects.filter
+
+    def look(*args, **given):
+        found = real(*args, **given)
+        return found.exclude(pk=other.pk) if "platform_post_id__in" in given else found
+
+    return look
+
+
+def test_an_own_id_comes_too_late_for_a_target_that_became_another_post():
+    claimed(platform_post_id="stands-for-it")
+    stale = Target.objects.get()
+    Target.objects.update(platform_post_id="another")
+    assert store_posts([Captured(stale, Reading({"likeCount": 1}, id="own"))], captured_at=NOW) == []
+    assert not PostAnalytics.objects.exists()
+
+
+def test_two_readers_may_settle_the_same_id():
+    target = claimed(platform_post_id="stands-for-it")
+    other = Target.objects.get()
+    store(target, Reading({"likeCount": 1}, id="own"))
+    assert len(store_posts([Captured(other, Reading({"likeCount": 2}, id="own"))], captured_at=NOW)) == 1
+    assert (Target.objects.get().platform_post_id, PostAnalytics.objects.count()) == ("own", 2)
+
+
 def test_whoever_lost_the_claim_writes_nothing():
     target = claimed()
     Target.objects.update(claim=uuid.uuid4())
