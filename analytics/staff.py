@@ -1,5 +1,6 @@
 """What staff look up: what an id means, how a series went, and who needs help."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from django.utils import timezone
 from accounts.models import Gate, Mode, Organization, SocialAccount, Status
 from accounts.selectors import as_uuid
 from analytics.models import AccountMetrics, Heartbeat, Post, PostAnalytics, Target
+
+ENDS_SOON = timedelta(days=7)
 
 # --- what an id means --------------------------------------------------------
 
@@ -78,8 +81,12 @@ def snapshot_before(row: PostAnalytics | AccountMetrics) -> Any:
 
 
 def accounts_needing_help(limit: int) -> list[SocialAccount]:
-    """Accounts whose token is dead or whose last call failed, the latest trouble first; not disabled ones."""
-    trouble = Q(status__in=(Status.TOKEN_EXPIRED, Status.REVOKED)) | ~Q(last_error_code="")
+    """Accounts whose token is dead or soon will be, or whose last call failed, latest trouble first; not disabled ones.
+
+    A refresh token that comes so near its end is one that no renewal extends: only its owner can, by connecting again.
+    """
+    ending = Q(refresh_expires_at__lte=timezone.now() + ENDS_SOON)
+    trouble = Q(status__in=(Status.TOKEN_EXPIRED, Status.REVOKED)) | ~Q(last_error_code="") | ending
     alive = SocialAccount.objects.filter(trouble, deleted_at=None).exclude(status=Status.DISABLED)
     newest_first = alive.order_by(F("last_error_at").desc(nulls_last=True), "-created_at")
     return list(newest_first.select_related("organization").defer("access_token", "refresh_token")[:limit])

@@ -132,7 +132,7 @@ def parse_tokens(refresh: Refresh, payload: Any) -> TokenSet:
         access_token=access,
         refresh_token=renewed if isinstance(renewed, str) else "",
         expires_at=_expiry(payload.get("expires_in"), access),
-        refresh_expires_at=_refresh_expiry(payload),
+        refresh_expires_at=_refresh_expiry(payload, renewed),
         scopes=_scopes(payload.get("scope")),
         answer=payload,
     )
@@ -152,10 +152,11 @@ def _expiry(expires_in: Any, access_token: str) -> datetime | None:
     return jwt_expiry(access_token)
 
 
-def _refresh_expiry(payload: Mapping[str, Any]) -> datetime | None:
-    """When the refresh token itself ends, where the answer says so."""
+def _refresh_expiry(payload: Mapping[str, Any], refresh_token: Any) -> datetime | None:
+    """When the refresh token itself ends, where the answer or the token says so."""
+    token = refresh_token if isinstance(refresh_token, str) else ""
     named = (payload.get(name) for name in ("refresh_token_expires_in", "refresh_expires_in"))
-    return next((_expiry(seconds, "") for seconds in named if seconds is not None), None)
+    return _expiry(next((seconds for seconds in named if seconds is not None), None), token)
 
 
 def jwt_expiry(token: str) -> datetime | None:

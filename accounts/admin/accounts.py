@@ -82,6 +82,7 @@ class SocialAccountAdmin(Admin):
         ErrorFilter,
         ("organization", AutocompleteSelectFilter),
         ("token_expires_at", DaysFilter),
+        ("refresh_expires_at", DaysFilter),
         ("deleted_at", DeletedFilter),
     )
     sortable_by = ("last_error_at", "token_expires_at", "last_synced_at")
@@ -116,6 +117,7 @@ class SocialAccountAdmin(Admin):
             {
                 "fields": (
                     ("token_expires_at", "token_obtained_at"),
+                    "refresh_expires_at",
                     ("token_retry_at", "refresh_claimed_until"),
                     "scopes",
                 )

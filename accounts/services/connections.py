@@ -11,7 +11,7 @@ from accounts.services import crypto
 from accounts.services.events import emit_account_event
 from platforms.oauth import jwt_expiry
 
-TOKEN_FIELDS = ("access_token", "refresh_token", "token_expires_at")
+TOKEN_FIELDS = ("access_token", "refresh_token", "token_expires_at", "refresh_expires_at")
 DEAD = (Status.TOKEN_EXPIRED, Status.REVOKED)
 
 
@@ -89,6 +89,9 @@ def _apply_tokens(account: SocialAccount, given: dict[str, Any]) -> None:
         account.token_expires_at = given["token_expires_at"]
     if "refresh_token" in given:
         account.refresh_token = crypto.encrypt(given["refresh_token"] or "")
+        account.refresh_expires_at = given.get("refresh_expires_at") or jwt_expiry(given["refresh_token"] or "")
+    elif "refresh_expires_at" in given:
+        account.refresh_expires_at = given["refresh_expires_at"]
     if "access_token" in given or "refresh_token" in given:
         account.refresh_claim = account.refresh_claimed_until = None  # a refresh under way is one of older tokens
     if _has_tokens(given):
@@ -120,6 +123,7 @@ def disconnect(account: SocialAccount) -> None:
             return
         account.deleted_at = timezone.now()
         account.access_token = account.refresh_token = ""
+        account.refresh_expires_at = None
         account.next_collect_at = account.refresh_claim = account.refresh_claimed_until = None
         account.claim = account.claimed_until = None
         account.save()

@@ -92,7 +92,7 @@ class TokenKeeper:
             if credentials.access_token != stale:
                 return credentials
             if not self._can_renew(self._facts(), credentials):
-                refusal = TokenExpired("The token was refused; there is no refresh token.")
+                refusal = TokenExpired("The token was refused; there is no refresh token, or it has ended.")
                 raise standing.record_refusal(self.account, refusal)
             self._share_refusal(asked_at)
             claim = self._claim()
@@ -117,7 +117,8 @@ class TokenKeeper:
         if facts is None:
             return False
         if facts.sends == "refresh_token":
-            return bool(credentials.refresh_token)
+            ends_at = self.account.refresh_expires_at
+            return bool(credentials.refresh_token) and (ends_at is None or ends_at > timezone.now())
         obtained = self.account.token_obtained_at or self.account.created_at
         return bool(credentials.access_token) and timezone.now() - obtained >= facts.min_age
 
@@ -224,6 +225,8 @@ def _columns(tokens: TokenSet) -> dict[str, Any]:
     }
     if tokens.refresh_token:
         fresh["refresh_token"] = crypto.encrypt(tokens.refresh_token)
+    if tokens.refresh_token or tokens.refresh_expires_at:
+        fresh["refresh_expires_at"] = tokens.refresh_expires_at
     if tokens.scopes:
         fresh["scopes"] = list(tokens.scopes)
     return fresh

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Gate, SocialAccount, Status
 from analytics import staff
@@ -22,6 +23,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             for status in Status
         ]
         context["needing_help"] = staff.accounts_needing_help(SHOWN + 1)
+        context["ending_until"] = timezone.now() + staff.ENDS_SOON
         context["failing_url"] = _accounts(error="any", deleted_at__isempty=1)
     if may("accounts.view_gate"):
         context["gates"] = staff.closed_gates(SHOWN + 1)

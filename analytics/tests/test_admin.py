@@ -365,6 +365,16 @@ def test_the_first_page_shows_who_needs_help_and_what_is_parked(staff: Any) -> N
     assert "7 targets" in content
 
 
+def test_the_first_page_shows_whose_refresh_token_ends_within_a_week(staff: Any) -> None:
+    SocialAccountFactory(username="untroubled", refresh_expires_at=timezone.now() + timedelta(days=8))
+    ending = SocialAccountFactory(username="ending", refresh_expires_at=timezone.now() + timedelta(days=6))
+    answer = staff.get(reverse("admin:index"))
+    assert answer.context["needing_help"] == [ending]
+    assert "refresh token ends" in answer.content.decode()
+    until = timezone.now().date() + timedelta(days=7)
+    assert found(staff, SocialAccount, refresh_expires_at_to=until) == [ending]
+
+
 def test_the_first_page_shows_only_what_one_may_see(client: Any) -> None:
     SocialAccountFactory(username="failing", last_error_code="rate_limited")
     gates.close("x", "x:app:1:tweets", later(), "rate_limited")
