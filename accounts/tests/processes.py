@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +87,10 @@ class Process:
         """Have it run `code`; what that set as `answer`."""
         self.begin(code)
         return self.result()
+
+    def died(self) -> bool:
+        """Whether it ends within ten seconds by kill -9."""
+        return self._process.wait(10) == -signal.SIGKILL
 
     def kill(self) -> None:
         """kill -9."""
