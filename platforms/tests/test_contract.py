@@ -90,6 +90,16 @@ def test_answers_on_file_cover_every_conversation(platform: Platform) -> None:
     ), "no refused refresh on file"
 
 
+def test_every_kind_of_failure_is_on_file(platform: Platform) -> None:
+    cases = on_file(platform.key)
+    failures = {each.expect.get("error") for each in cases}
+    assert failures >= {"TokenExpired", "RateLimited", "Unavailable"}
+    assert platform.public_reads or "ScopeMissing" in failures
+    assert not platform.has_posts or any(
+        each.expect.get("missing") or "Gone" in each.expect.get("items", {}).values() for each in cases
+    ), "no post that is gone on file"
+
+
 def test_a_probe_that_answers_about_another_account_is_refused(platform: Platform) -> None:
     if not platform.has_probe:
         return
