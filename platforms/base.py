@@ -85,12 +85,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Listed:
-    """One published post of an account, as a listing shows it. `raw` is None where the listing carries no metrics."""
+    """One published post of an account, as a listing shows it. `raw` is None where the listing carries no metrics.
+
+    `unavailable` as in a reading.
+    """
 
     id: str
     url: str = ""
     published_at: datetime | None = None
     raw: Raw | None = None
+    unavailable: Mapping[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,8 @@ def _listed(item: Raw, account: Account) -> Listed:
     raw, url = _media(item), item.get("permalink")
     made_at = instant(item.get("timestamp"))
     whole = "insights" in raw or (made_at is not None and _is_old(raw, account))
-    return Listed(item["id"], url if isinstance(url, str) else "", made_at, raw if whole else None)
+    reasons = _reasons(raw, account, denied=False) if whole else {}
+    return Listed(item["id"], url if isinstance(url, str) else "", made_at, raw if whole else None, reasons)
 
 
 def _walk(seen: _Listing, account: Account) -> Call[None]:
@@ -282,13 +283,18 @@ def _media(item: Any) -> Raw:
 
 def _reading(raw: Raw, account: Account, *, denied: bool) -> Item:
     """A raw answer with the reasons for its nulls that it cannot show by itself."""
+    reasons = _reasons(raw, account, denied=denied)
+    return Reading(raw, reasons) if reasons else raw
+
+
+def _reasons(raw: Raw, account: Account, *, denied: bool) -> dict[str, Reason]:
     reasons: dict[str, Reason] = {}
     for dimension, value in media_metrics(raw).items():
         if value is None and FIELDS[dimension] in account.retired:
             reasons[dimension] = Reason.RETIRED
         elif value is None and denied and dimension is not Dimension.CLICKS:
             reasons[dimension] = Reason.SCOPE_MISSING
-    return Reading(raw, reasons) if reasons else raw
+    return reasons
 
 
 def media_metrics(raw: Raw) -> dict[Dimension, int | None]:

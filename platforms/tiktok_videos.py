@@ -48,8 +48,9 @@ def read_videos(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
 def list_videos(account: Account, cursor: str) -> Call[Listing]:
     """A page of the public videos. It may be short, or empty, while there is more."""
     answer = yield from ask(lambda: _page(account, cursor), METRICS, account)
+    lost = account.lost(FIELDS)
     posts = [
-        Listed(video_id, _url(video), epoch(str(video.get("create_time"))), pick(video, NODE + METRICS))
+        Listed(video_id, _url(video), epoch(str(video.get("create_time"))), pick(video, NODE + METRICS), lost)
         for video_id, video in _videos(answer).items()
     ]
     after = str(int(answer["data"]["cursor"])) if answer["data"].get("has_more") is True else ""

@@ -39,7 +39,7 @@ class Pulled:
 def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0) -> Pulled:
     """Read posts through one account. Never raises a PlatformError: a failure is every post's."""
     pulled = Pulled()
-    conversation = _Conversation(account, Subject.POST, live=live, wait_until=wait_until)
+    conversation = _Conversation(account, live=live, wait_until=wait_until)
     try:
         pulled.readings = _read(conversation, list(ids))
     except PlatformError as error:
@@ -50,7 +50,7 @@ def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_u
 
 def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0) -> tuple[Reading | PlatformError, int]:
     """Read an account's own numbers: the reading or the failure, and how many calls it took."""
-    conversation = _Conversation(account, Subject.ACCOUNT, live=live, wait_until=wait_until)
+    conversation = _Conversation(account, live=live, wait_until=wait_until, about=Subject.ACCOUNT)
     try:
         found = conversation.hold(lambda platform, known: platform.fetch_account(known))
         return (found if isinstance(found, Reading) else Reading(found)), conversation.calls
@@ -110,10 +110,10 @@ def _as_reading(item: Item | None) -> Reading | PlatformError | None:
 class _Conversation:
     """Conversations with one account's platform, under one client: fresh token before, standing after."""
 
-    def __init__(self, account: SocialAccount, subject: Subject, *, live: bool, wait_until: float) -> None:
+    def __init__(self, account: SocialAccount, *, live: bool, wait_until: float, about: Subject = Subject.POST) -> None:
         self.platform: Platform = access.platform_of(account)
         self.keeper = TokenKeeper(account, wait_until=wait_until)
-        self._subject = subject
+        self._about = about
         self._live = live
         self._client: Client | None = None
         self._retired: Retirements | None = None
@@ -145,7 +145,7 @@ class _Conversation:
     def _connect(self) -> Client:
         credentials = Credentials() if self.platform.public_reads else self.keeper.fresh()
         account = self.keeper.account
-        gates, self._retired = access.notes_of(account, self._subject)
+        gates, self._retired = access.notes_of(account, self._about)
         client = Client(
             self.platform,
             access.as_platform_account(account, retired=self._retired.known),

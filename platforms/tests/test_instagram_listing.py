@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from platforms.base import Listed, Listing
-from platforms.dimensions import Dimension
+from platforms.dimensions import Dimension, Reason
 from platforms.errors import AccountNotFound, MalformedPayload, TokenExpired
 from platforms.instagram_media import METRICS
 from platforms.tests.instagram_network import POISON, Network, failure, numbers
@@ -46,6 +46,7 @@ def test_a_withdrawn_metric_is_left_out_and_remembered() -> None:
     posts = list(network.walk(account))
     assert impressions(posts) == [10] * 60
     assert (network.calls, account.retired) == (3, {"shares"})
+    assert all(each.unavailable[Dimension.SHARES] == Reason.RETIRED for each in posts)
 
 
 def test_a_page_that_is_too_much_is_asked_for_in_a_smaller_one() -> None:

@@ -204,6 +204,7 @@ def test_a_listing_does_without_a_withdrawn_metric() -> None:
     transport, account = Answers(without_shares), account_of("tiktok", {})
     page = client_for("tiktok", transport, account).run(TIKTOK.list_posts(account))
     assert [each.id for each in page.posts] == [A] and account.retired == {"share_count"}
+    assert page.posts[0].unavailable == {Dimension.SHARES: Reason.RETIRED}
 
 
 @pytest.mark.parametrize("message", ["Bad", "Fields must be of view_count, like_count, comment_count, share_count"])
