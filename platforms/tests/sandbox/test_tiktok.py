@@ -145,7 +145,7 @@ def test_the_adapter_reads_everything(client: Client, me: dict[str, Any], accoun
     assert numbers[Dimension.IMPRESSIONS] == numbers[Dimension.VIDEO_VIEWS]
     speaks.run(TIKTOK.probe(account))
     answered = speaks.run(TIKTOK.fetch_account(account))
-    assert isinstance(answered, dict) and TIKTOK.account_metrics(answered)[AccountDimension.FOLLOWERS]
+    assert isinstance(answered, Reading) and TIKTOK.account_metrics(answered.raw)[AccountDimension.FOLLOWERS]
 
 
 def test_the_adapter_lists_everything(client: Client, me: dict[str, Any], account: Account) -> None:
