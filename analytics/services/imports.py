@@ -295,15 +295,15 @@ def _post(account: SocialAccount, published_at: datetime | None) -> Post:
 
 def _keep_numbers(account: SocialAccount, listed: Sequence[Listed], new: dict[str, Target]) -> None:
     """Metrics that came with the listing are snapshots: of new posts, and of those that would be asked for now."""
-    raws = {post.id: post.raw for post in listed if post.raw is not None}
+    told = {post.id: Reading(post.raw, post.unavailable) for post in listed if post.raw is not None}
     due = Target.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lt=Now()),
         account=account,
-        platform_post_id__in=raws.keys() - new.keys(),
+        platform_post_id__in=told.keys() - new.keys(),
         deleted_at=None,
         next_collect_at__lte=Now(),
     )
-    targets = [*due, *(target for post_id, target in new.items() if post_id in raws)]
-    captured = [Captured(target, Reading(raws[str(target.platform_post_id)])) for target in targets]
+    targets = [*due, *(target for post_id, target in new.items() if post_id in told)]
+    captured = [Captured(target, told[str(target.platform_post_id)]) for target in targets]
     if captured:
         snapshots.store_posts(captured, captured_at=timezone.now())
