@@ -157,7 +157,7 @@ def collect(play: Play) -> Iterator[Row]:
 
 def claim(play: Play) -> Iterator[Row]:
     """Claiming due targets in batches of 100, nothing else"""
-    lanes = [lane_of(account) for account in play.x_accounts]
+    lanes = {lane_of(account) for account in play.x_accounts}
     due = Target.objects.filter(lane__in=lanes)
     due.update(next_collect_at=timezone.now(), claim=None, claimed_until=None)
     begun, claimed = time.perf_counter(), 0

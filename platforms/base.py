@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote_plus
 
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import PlatformError, Scope, TokenExpired
+from platforms.errors import NotOpen, PlatformError, Scope, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
 from platforms.payloads import count
 from platforms.rates import Limit
@@ -106,13 +106,20 @@ class Listing:
 
 
 Item = Raw | Reading | PlatformError
+Found = Reading | PlatformError | None
+"""What became of one post of a batch: None is a successful answer without it."""
 Call = Generator[Request | tuple[Request, ...], Any, T]
 TOKEN_GROUP = "token"
 """The endpoint group of token exchanges."""
 
 
 class Platform:
-    """One platform. An adapter states facts and yields requests; the client does everything else."""
+    """One platform. An adapter states facts and yields requests; the client does everything else.
+
+    Where accounts share calls, `fetch_shared` asks with one account's token, whosever the posts are. `wants_owner` says
+    which posts that token may have been shown too little of: `fetch_own` asks their owners' tokens for those, unless
+    the token that found nothing was the owner's.
+    """
 
     key: ClassVar[str]
     label: ClassVar[str]
@@ -129,7 +136,7 @@ class Platform:
 
     batch_size: ClassVar[int] = 1
     shares_calls: ClassVar[bool] = False
-    """Whether one call may carry posts of different accounts."""
+    """Whether one call may carry posts of different accounts, with the token of any of them."""
     public_reads: ClassVar[bool] = False
     """Whether posts and accounts are read without a token."""
     has_posts: ClassVar[bool] = True
@@ -177,6 +184,18 @@ class Platform:
     def no_listing(self, account: Account) -> str:
         """Why an account's posts are not listed, in a sentence; empty if they are."""
         return "" if self.has_listing else f"{self.label} does not list the posts of an account."
+
+    def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
+        """What any account's token shows of posts of several accounts."""
+        return self.fetch_posts(ids, account)
+
+    def wants_owner(self, post_id: str, found: Found) -> bool:
+        """Whether a post's owner may see more of it than `fetch_shared` found."""
+        return found is None or isinstance(found, NotOpen)
+
+    def fetch_own(self, shared: Mapping[str, Found], account: Account) -> Call[dict[str, Item]]:
+        """Whole answers of the account's own posts, by what `fetch_shared` found of them."""
+        return self.fetch_posts(list(shared), account)
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         """A page of the account's own published posts, without reposts of others'."""

@@ -10,7 +10,7 @@ class PlatformError(Exception):
     """A failure of one call, or of one item of a successful call.
 
     `detail` is safe to show a customer; `evidence` is the capped answer, for logs only. `retry_at` is the instant the
-    platform named, if it named one. `scope` and `group` say what a rate limit concerns.
+    platform named, if it named one. `scope` and `group` say what a failure concerns, where that is known.
     """
 
     code: ClassVar[str] = "platform_error"
@@ -55,6 +55,10 @@ class Unavailable(TryLater):
     """The platform did not give a usable answer."""
 
     code = "platform_unavailable"
+
+
+class NotOpen(Unavailable):
+    """The post is not open to the account whose token asked for it."""
 
 
 class DeadlineExceeded(Unavailable):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 CONVERSATIONS = 16
 REQUESTS = 16
+OWNERS = 8
 
 _pools: dict[str, ThreadPoolExecutor] = {}
 _lock = threading.Lock()
@@ -19,6 +20,11 @@ def conversations_pool(platform: str) -> ThreadPoolExecutor:
 def requests_pool(platform: str) -> ThreadPoolExecutor:
     """Where a conversation's side-by-side requests run: never in the pool of the conversation that waits for them."""
     return _pool(f"{platform}-requests", REQUESTS)
+
+
+def owners_pool(platform: str) -> ThreadPoolExecutor:
+    """Where the owners of posts are asked side by side, for the conversation of all that waits for them."""
+    return _pool(f"{platform}-owners", OWNERS)
 
 
 def _pool(name: str, size: int) -> ThreadPoolExecutor:

@@ -20,7 +20,7 @@ from platforms.base import (
     same_account,
 )
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import AccountNotFound, Gone, Rejected, Unavailable
+from platforms.errors import AccountNotFound, Gone, NotOpen, Rejected
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
@@ -45,6 +45,7 @@ class Reddit(RedditErrors):
     base_url = "https://oauth.reddit.com/"
     scopes = ("identity", "read", "history")
     batch_size = 100  # more is answered with an empty list, as if every post were gone
+    shares_calls = True
     has_listing = True
     gate_scope = "app"
     gates_by_group = False
@@ -87,7 +88,7 @@ class Reddit(RedditErrors):
         except (OutOfReach, Gone) as error:
             if len(ids) > 1:  # to be asked for in smaller batches
                 raise Rejected(error.detail) from error
-            return {ids[0]: error if isinstance(error, Gone) else Unavailable(error.detail)}
+            return {ids[0]: error if isinstance(error, Gone) else NotOpen(error.detail)}
         return {post["name"]: _item(post) for post in _posts(answer) if post["name"] in ids}
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:

@@ -1,17 +1,17 @@
 """X, API v2."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, listed, pick, same_account
+from platforms.base import Account, Call, Found, Item, Listing, Raw, Reading, Request, listed, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
 from platforms.x_errors import XErrors
-from platforms.x_posts import FIELDS, list_timeline, post_metrics, read_posts
+from platforms.x_posts import FIELDS, lacks_private, list_timeline, post_metrics, read_own, read_posts
 
 
 class X(XErrors):
@@ -21,6 +21,7 @@ class X(XErrors):
     scopes = ("tweet.read", "users.read", "offline.access")
     extra = {"client_id": None}
     batch_size = 100
+    shares_calls = True
     has_listing = True
     backoff = 900
 
@@ -66,6 +67,15 @@ class X(XErrors):
         # https://docs.x.com/x-api/getting-started/pricing
         allowed = account.settings.get("imports")
         return "" if allowed else "X bills every post of a listing; the setting X_IMPORTS allows imports."
+
+    def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
+        return (yield from read_posts(ids, self, account, private=False))
+
+    def wants_owner(self, post_id: str, found: Found) -> bool:
+        return lacks_private(post_id, found) if isinstance(found, Reading) else super().wants_owner(post_id, found)
+
+    def fetch_own(self, shared: Mapping[str, Found], account: Account) -> Call[dict[str, Item]]:
+        return (yield from read_own(shared, self, account))
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_timeline(self, account, cursor))

@@ -2,10 +2,25 @@
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, by_key, instant, listed, pick
+from platforms.base import (
+    Account,
+    Call,
+    Found,
+    Item,
+    Listed,
+    Listing,
+    Raw,
+    Reading,
+    Request,
+    by_key,
+    instant,
+    listed,
+    pick,
+)
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, MalformedPayload, PlatformError, ScopeMissing
 from platforms.payloads import count, lookup, to_count
@@ -28,9 +43,29 @@ SNOWFLAKE_EPOCH_MS = 1288834974657
 T = TypeVar("T")
 
 
-def read_posts(ids: Sequence[str], platform: XErrors, account: Account) -> Call[dict[str, Item]]:
-    """Raw answers by post id."""
-    return (yield from _in_either(account, lambda name: _lookup(ids, name, platform)))
+def read_posts(
+    ids: Sequence[str], platform: XErrors, account: Account, *, private: bool = True
+) -> Call[dict[str, Item]]:
+    """Raw answers by post id; `private` numbers only where they are the account's own posts."""
+    return (yield from _in_either(account, lambda name: _lookup(ids, name, platform, private=private)))
+
+
+def read_own(shared: Mapping[str, Found], platform: XErrors, account: Account) -> Call[dict[str, Item]]:
+    """The same of posts that another's token was asked for: where it was shown one, the private numbers are lacking."""
+    known = {post_id: found for post_id, found in shared.items() if isinstance(found, Reading)}
+    others = [post_id for post_id in shared if post_id not in known]
+    found: dict[str, Item] = {}
+    if known:
+        found |= yield from _add_private(known)
+    if others:
+        found |= yield from read_posts(others, platform, account)
+    return found
+
+
+def lacks_private(post_id: str, reading: Reading) -> bool:
+    """Whether its owner could be shown private numbers of a post that has none."""
+    told = instant(lookup(reading.raw, ("post", "created_at")))
+    return "private" not in reading.raw and (_is_young(created_at(post_id)) or _is_young(told))
 
 
 def list_timeline(platform: XErrors, account: Account, cursor: str) -> Call[Listing]:
@@ -55,9 +90,9 @@ def _in_either(account: Account, ask: Callable[[str], Call[T | None]]) -> Call[T
     raise refusal
 
 
-def _lookup(ids: Sequence[str], name: str, platform: XErrors) -> Call[dict[str, Item] | None]:
+def _lookup(ids: Sequence[str], name: str, platform: XErrors, *, private: bool) -> Call[dict[str, Item] | None]:
     """None if this vocabulary was ignored. Public numbers of all posts, private ones of those under 30 days."""
-    young = [post_id for post_id in ids if _is_young(created_at(post_id))]
+    young = [post_id for post_id in ids if private and _is_young(created_at(post_id))]
     answer, *more = yield (_public(ids, name), *([_private(young, name)] if young else []))
     if isinstance(answer, PlatformError):
         raise answer
@@ -67,10 +102,22 @@ def _lookup(ids: Sequence[str], name: str, platform: XErrors) -> Call[dict[str, 
         return None
     told = [post.get("id") for post in posts if _is_young(instant(post.get("created_at")))]
     younger = [post_id for post_id in ids if post_id in told and post_id not in young]
-    if younger:  # an id that does not tell its post's age
+    if private and younger:  # an id that does not tell its post's age
         more += yield (_private(younger, name),)
     found: dict[str, Item] = {post_id: platform.item_error(failed[post_id]) for post_id in ids if post_id in failed}
     return found | _readings(ids, answer, more, failed)
+
+
+def _add_private(known: Mapping[str, Reading]) -> Call[dict[str, Item]]:
+    """Readings with their private numbers, asked for by the field name that their public ones came by."""
+    words = [lookup(reading.raw, ("post", "public_metrics", "repost_count")) for reading in known.values()]
+    vocabulary = "tweet" if all(word is None for word in words) else "post"
+    try:
+        answer = yield _private(list(known), VOCABULARIES[vocabulary])
+    except ScopeMissing:
+        return {i: replace(each, unavailable={Dimension.CLICKS: Reason.SCOPE_MISSING}) for i, each in known.items()}
+    own = _own([answer])
+    return {i: replace(each, raw=each.raw | ({"private": own[i]} if i in own else {})) for i, each in known.items()}
 
 
 # https://docs.x.com/x-api/users/get-posts
@@ -131,7 +178,7 @@ def _private(ids: Sequence[str], name: str) -> Request:
 def _readings(ids: Sequence[str], answer: Any, private: Sequence[Any], failed: Container[str]) -> dict[str, Reading]:
     found: dict[str, Reading] = {}
     media = by_key(lookup(answer, ("includes", "media")), "media_key")
-    own = {post_id: post for reply in private for post_id, post in by_key(lookup(reply, "data"), "id").items()}
+    own = _own(private)
     refused = any(isinstance(reply, ScopeMissing) for reply in private)
     for post in listed(answer, "data"):
         post_id = post.get("id")  # an object with default values, but no id, stands beside a field error
@@ -144,9 +191,15 @@ def _readings(ids: Sequence[str], answer: Any, private: Sequence[Any], failed: C
         if keys:
             raw["media"] = [pick(media[k], ("media_key", "type", "public_metrics")) for k in keys if k in media]
         if post_id in own:
-            raw["private"] = pick(own[post_id], ("non_public_metrics", "organic_metrics"))
+            raw["private"] = own[post_id]
         found[post_id] = Reading(raw, {Dimension.CLICKS: Reason.SCOPE_MISSING} if refused else {})
     return found
+
+
+def _own(private: Sequence[Any]) -> dict[str, Raw]:
+    """Private numbers by post id."""
+    posts = {post_id: post for reply in private for post_id, post in by_key(lookup(reply, "data"), "id").items()}
+    return {post_id: pick(post, ("non_public_metrics", "organic_metrics")) for post_id, post in posts.items()}
 
 
 def post_metrics(raw: Raw) -> dict[Dimension, int | None]:

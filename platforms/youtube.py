@@ -58,6 +58,7 @@ class YouTube(GooglePlatform):
     base_url = "https://www.googleapis.com/youtube/v3/"
     scopes = ("https://www.googleapis.com/auth/youtube.readonly",)
     batch_size = 50
+    shares_calls = True
     has_listing = True
 
     # https://developers.google.com/youtube/v3/determine_quota_cost

@@ -49,6 +49,7 @@ def record_success(account: SocialAccount) -> None:
     cleared = {"last_ok_at": now, "last_error_code": "", "last_error_detail": "", "last_error_at": None}
     alive = SocialAccount.objects.filter(pk=account.pk, deleted_at=None)
     alive.update(**cleared)
+    account.last_ok_at, account.last_error_code = now, ""
     alive.filter(status=Status.TOKEN_EXPIRED).update(status=Status.ACTIVE, token_retry_at=None, updated_at=now)
 
 

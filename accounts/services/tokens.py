@@ -3,6 +3,8 @@
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,6 +32,16 @@ class AccountLeft(Unavailable):
     """The account was disconnected or disabled in the meantime."""
 
 
+@contextmanager
+def _of_this_account() -> Iterator[None]:
+    """Whatever stops a renewal concerns this account alone: others' tokens may be good."""
+    try:
+        yield
+    except PlatformError as error:
+        error.scope = "account"
+        raise
+
+
 @dataclass
 class TokenKeeper:
     """Renews one account's tokens for one conversation. `wait_until` bounds the waiting for another's refresh.
@@ -41,6 +53,7 @@ class TokenKeeper:
     wait_until: float = 0.0
     calls: int = 0
 
+    @_of_this_account()
     def fresh(self) -> Credentials:
         """Credentials that live at least for the refresh margin, renewed first if they do not."""
         credentials = access.credentials_of(self.account)
@@ -60,6 +73,7 @@ class TokenKeeper:
                 raise
             return access.credentials_of(self.account)  # still good; the next call tries again
 
+    @_of_this_account()
     def renew(self, stale: str) -> Credentials:
         """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way."""
         facts = self._facts()

@@ -19,9 +19,10 @@ from django.utils import timezone
 from accounts.models import SocialAccount
 from analytics.models import Heartbeat, Target, TargetStatus
 from analytics.services import due, snapshots
+from analytics.services.batches import Read, parts, pull_targets
 from analytics.services.due import ALL, Scope
-from analytics.services.lanes import platform_of_lane
-from analytics.services.pull import Pulled, pull_account, pull_posts
+from analytics.services.lanes import platform_of_lane, size_of
+from analytics.services.pull import pull_account
 from analytics.services.snapshots import Captured
 from platforms import registry
 from platforms.base import Reading
@@ -91,14 +92,13 @@ def work_through(
 ) -> Summary:
     """Collect the lane's due posts batch by batch, until `until` (of `time.monotonic()`), or `limit` targets."""
     summary = Summary()
-    platform = platform_of_lane(lane)
-    size = registry.get(platform).batch_size
+    size = size_of(lane)
     while time.monotonic() < until and (limit is None or summary.targets < limit):
         room = size if limit is None else min(size, limit - summary.targets)
         claim, targets = due.claim_targets(lane, scope, room)
         if not targets:
             break
-        batch = _collect_batch(claim, targets)
+        batch = _collect_batch(claim, targets, until)
         summary.add(batch)
         if on_batch is not None:
             on_batch(batch)
@@ -114,30 +114,36 @@ def work_through(
     return summary
 
 
-def _collect_batch(claim: uuid.UUID, targets: list[Target]) -> Summary:
+def _collect_batch(claim: uuid.UUID, targets: list[Target], until: float) -> Summary:
     summary = Summary()
     platform = targets[0].platform
-    ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
-    pulled = _pull(targets[0], ids)
-    captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
-    stored = snapshots.store_posts(captured, captured_at=timezone.now(), claim=claim)
+    read, now = _pull(targets, until), timezone.now()
+    captured = [Captured(target, read.results[target.pk]) for target in targets if target.pk in read.results]
+    due.release(claim, [target.pk for target in targets if target.pk not in read.results])
+    stored: list[Captured] = []
+    for part in parts(captured, registry.get(platform).batch_size):
+        stored += snapshots.store_posts(part, captured_at=now, claim=claim)
     written = sum(isinstance(each.result, Reading) for each in stored)
-    summary.count(platform, targets=len(targets), calls=pulled.calls, snapshots=written)
+    summary.count(platform, targets=len(captured), calls=read.calls, snapshots=written)
     for each in stored:
         if not isinstance(each.result, Reading):
             summary.fail(platform, each.result.code if each.result is not None else Gone.code)
     return summary
 
 
-def _pull(target: Target, ids: list[str]) -> Pulled:
+def _pull(targets: list[Target], until: float) -> Read:
     """What was read. A mistake of ours is a failure like any other: it must not come back at once, for ever."""
+    accounts = SocialAccount.objects.in_bulk({target.account_id for target in targets})
     try:
-        return pull_posts(target.account, ids, live=False)
+        return pull_targets(targets, accounts, live=False, until=until)
     except DatabaseError:
         raise
     except Exception:
-        logger.exception("posts of account %s cannot be read", target.account_id)
-        return Pulled(dict.fromkeys(ids, PlatformError("The call could not be made.")))
+        logger.exception(
+            "posts of account %s, and of others that share its calls, cannot be read", targets[0].account_id
+        )
+        failure = PlatformError("The call could not be made.")
+        return Read(dict.fromkeys((target.pk for target in targets), failure))
 
 
 # --- accounts ------------------------------------------------------------

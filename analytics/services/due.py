@@ -112,6 +112,13 @@ def claim_targets(lane: str, scope: Scope, size: int) -> tuple[uuid.UUID, list[T
     return claim, targets
 
 
+def release(claim: uuid.UUID, ids: list[uuid.UUID]) -> None:
+    """Let go of claimed targets that there was no time for: they are due as before."""
+    if ids:
+        held = Target.objects.filter(pk__in=ids, claim=claim)
+        held.update(claim=None, claimed_until=None, next_collect_at=Now())
+
+
 def _until_lapse() -> dict[str, Any]:
     return {"claimed_until": Now() + CLAIM_LAPSES, "next_collect_at": Now() + CLAIM_LAPSES}
 

@@ -15,8 +15,9 @@ from accounts.services.flights import Failure, Landing, Work
 from analytics import selectors
 from analytics.models import AccountMetrics, PostAnalytics, Target
 from analytics.services import snapshots
-from analytics.services.lanes import lane_of
-from analytics.services.pull import pull_account, pull_posts
+from analytics.services.batches import parts, pull_targets
+from analytics.services.lanes import company_of
+from analytics.services.pull import pull_account
 from analytics.services.snapshots import Captured
 from platforms import pools, registry
 from platforms.batching import Batcher
@@ -70,7 +71,7 @@ def read_targets(targets: Sequence[Target], ask: Ask, stored: Mapping[UUID, Post
         if failure is not None:
             failures[target.pk] = failure
         else:
-            lanes[lane_of(target.account)].append(target)
+            lanes[company_of(target.account)].append(target)
     landings = _pull(lanes, ask) if lanes else {}
     newest = stored if not wanted else selectors.newest_by_target([target.pk for target in targets])
     return [_report(t, newest.get(t.pk), landings, failures.get(t.pk), t.pk in young) for t in targets]
@@ -116,12 +117,10 @@ def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
     return flights.share(groups, pool_of, since=ask.since, deadline=ask.deadline)
 
 
-def _batches(lanes: dict[str, list[Target]]) -> Iterator[list[Target]]:
+def _batches(lanes: dict[str, list[Target]]) -> Iterator[Sequence[Target]]:
     """Each lane's targets in batches of the platform's size, to be read side by side."""
     for targets in lanes.values():
-        size = registry.get(targets[0].platform).batch_size
-        for start in range(0, len(targets), size):
-            yield targets[start : start + size]
+        yield from parts(targets, registry.get(targets[0].platform).batch_size)
 
 
 def _key(target: Target) -> str:
@@ -130,9 +129,9 @@ def _key(target: Target) -> str:
 
 def _work(targets: list[Target], ask: Ask) -> dict[str, Landing]:
     """In the pool: read, store, say how it ended. What comes after the asker's deadline is stored all the same."""
-    ids = list(dict.fromkeys(str(target.platform_post_id) for target in targets))
-    pulled = pull_posts(targets[0].account, ids, live=True, wait_until=ask.deadline)
-    captured = [Captured(target, pulled.readings.get(str(target.platform_post_id))) for target in targets]
+    accounts = {target.account_id: target.account for target in targets}
+    read = pull_targets(targets, accounts, live=True, wait_until=ask.deadline)
+    captured = [Captured(target, read.results[target.pk]) for target in targets]
     return {_key(each.target): _landing(each) for each in _writer.do(captured)}
 
 

@@ -14,9 +14,9 @@ from accounts.services import access, standing
 from accounts.services.health import note_failure
 from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
-from platforms.base import Account, Call, Item, Listing, Platform, Reading
+from platforms.base import Account, Call, Found, Item, Listing, Platform, Reading
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, NeedsFix, PlatformError, Rejected
+from platforms.errors import DeadlineExceeded, NeedsFix, NeedsOwner, PlatformError, Rejected
 from platforms.oauth import Credentials
 
 logger = logging.getLogger(__name__)
@@ -25,26 +25,42 @@ EXTRA_CALLS = 40
 HOPELESS_AFTER = 6
 
 T = TypeVar("T")
-Readings = dict[str, Reading | PlatformError | None]
+Readings = dict[str, Found]
+Fetch = Callable[[Platform, Sequence[str], Account], Call[dict[str, Item]]]
 
 
 @dataclass
 class Pulled:
-    """By platform post id: a reading, a failure, or None where a successful answer left the post out."""
+    """By platform post id: a reading, a failure, or None where a successful answer left the post out.
 
+    `account` is as it is stored now. `failure` is what ended the reading early, `is_own` whether it is the account's
+    own, so that another's token may be better.
+    """
+
+    account: SocialAccount
     readings: Readings = field(default_factory=dict)
     calls: int = 0
+    failure: PlatformError | None = None
+    is_own: bool = False
 
 
-def pull_posts(account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0) -> Pulled:
+def fetch_posts(platform: Platform, ids: Sequence[str], known: Account) -> Call[dict[str, Item]]:
+    """All there is of an account's own posts."""
+    return platform.fetch_posts(ids, known)
+
+
+def pull_posts(
+    account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0, fetch: Fetch = fetch_posts
+) -> Pulled:
     """Read posts through one account. Never raises a PlatformError: a failure is every post's."""
-    pulled = Pulled()
+    pulled = Pulled(account)
     conversation = _Conversation(account, live=live, wait_until=wait_until)
     try:
-        pulled.readings = _read(conversation, list(ids))
+        pulled.readings = _read(conversation, list(ids), fetch)
     except PlatformError as error:
         pulled.readings = dict.fromkeys(ids, conversation.failed(error))
-    pulled.calls = conversation.calls
+    pulled.calls, pulled.account = conversation.calls, conversation.account
+    pulled.failure, pulled.is_own = conversation.failure, conversation.is_own
     return pulled
 
 
@@ -67,17 +83,17 @@ def pull_listing(account: SocialAccount, cursor: str) -> Listing | PlatformError
         return conversation.failed(error)
 
 
-def _read(conversation: "_Conversation", ids: list[str]) -> Readings:
+def _read(conversation: "_Conversation", ids: list[str], fetch: Fetch) -> Readings:
     """Readings of a batch. One that is refused as a whole is halved, so that a poisoned item costs only itself."""
     try:
-        return _ask(conversation, ids)
+        return _ask(conversation, ids, fetch)
     except Rejected as error:
         if len(ids) == 1:
             raise
-        return _halve(conversation, ids, error)
+        return _halve(conversation, ids, error, fetch)
 
 
-def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected) -> Readings:
+def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected, fetch: Fetch) -> Readings:
     """Halves of halves, until what is refused stands alone. If no quarter is accepted, it is not some items' fault."""
     readings: Readings = {}
     refused, asked = deque([(ids, refusal)]), 0
@@ -86,7 +102,7 @@ def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected) -> 
         for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
             asked += 1
             try:
-                readings |= _ask(conversation, half)
+                readings |= _ask(conversation, half, fetch)
             except Rejected as error:
                 if len(half) > 1:
                     refused.append((half, error))
@@ -98,12 +114,12 @@ def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected) -> 
     return readings | {post_id: error for batch, error in refused for post_id in batch}
 
 
-def _ask(conversation: "_Conversation", ids: list[str]) -> Readings:
-    found: dict[str, Item] = conversation.hold(lambda platform, known: platform.fetch_posts(ids, known))
+def _ask(conversation: "_Conversation", ids: list[str], fetch: Fetch) -> Readings:
+    found: dict[str, Item] = conversation.hold(lambda platform, known: fetch(platform, ids, known))
     return {post_id: _as_reading(found.get(post_id)) for post_id in ids}
 
 
-def _as_reading(item: Item | None) -> Reading | PlatformError | None:
+def _as_reading(item: Item | None) -> Found:
     return Reading(item) if isinstance(item, dict) else item
 
 
@@ -117,10 +133,19 @@ class _Conversation:
         self._live = live
         self._client: Client | None = None
         self._retired: Retirements | None = None
+        self.failure: PlatformError | None = None
+        self.is_own = False
 
     @property
     def calls(self) -> int:
         return self.keeper.calls + (self._client.usage.calls if self._client else 0)
+
+    @property
+    def account(self) -> SocialAccount:
+        """The account as it is stored after what was said."""
+        if self._client is not None:
+            self.keeper.account.memory = dict(self._client.account.memory)
+        return self.keeper.account
 
     def hold(self, call: Callable[[Platform, Account], Call[T]]) -> T:
         if self._client is None:
@@ -164,9 +189,12 @@ class _Conversation:
     def failed(self, error: PlatformError) -> PlatformError:
         """Record a failure on the account; returns the error to answer with."""
         self.log(error)
+        self.failure = error
+        self.is_own = not self.platform.public_reads and (isinstance(error, NeedsOwner) or error.scope == "account")
         if self.platform.public_reads or isinstance(error, DeadlineExceeded):
             return error
-        return note_failure(self.keeper.account, error)
+        self.failure = note_failure(self.keeper.account, error)
+        return self.failure
 
     def log(self, error: PlatformError) -> None:
         """What only a person can fix goes to the log, with its evidence."""

@@ -18,6 +18,7 @@ from analytics import tasks
 from analytics.models import AccountMetrics, Heartbeat, PostAnalytics, Target
 from analytics.services import collect, due
 from analytics.services.due import Scope
+from analytics.services.lanes import lane_of
 from analytics.tests.conftest import HOUR, SECOND, listed_ids, posts_of, run
 from analytics.tests.factories import PostFactory, TargetFactory
 
@@ -33,12 +34,12 @@ def test_lanes_are_accounts_or_an_organizations_platform_where_calls_are_shared(
     organization = OrganizationFactory()
     post = PostFactory(organization=organization)
     TargetFactory(post=post, platform="bluesky"), TargetFactory(post=post, platform="bluesky")
-    TargetFactory(post=post, platform="x"), TargetFactory(post=post, platform="x")
+    TargetFactory(post=post, platform="instagram"), TargetFactory(post=post, platform="instagram")
     TargetFactory(platform="bluesky")
     TargetFactory(post=PostFactory(organization=organization, mode="live"), platform="bluesky")
     lanes = due.due_lanes()
     assert len(lanes) == 5
-    assert sorted(lane.partition(":")[0] for lane in lanes) == ["bluesky"] * 3 + ["x"] * 2
+    assert sorted(lane.partition(":")[0] for lane in lanes) == ["bluesky"] * 3 + ["instagram"] * 2
 
 
 @stored
@@ -68,7 +69,7 @@ def test_what_is_not_due_is_not_collected(target):
     own = {name: value for name, value in target.items() if "account__" not in name}
     TargetFactory(post=PostFactory(organization=account.organization), account=account, **own)
     assert due.due_lanes() == []
-    assert due.claim_targets(f"x:{account.pk}", due.ALL, 10)[1] == []
+    assert due.claim_targets(lane_of(account), due.ALL, 10)[1] == []
 
 
 @stored
@@ -120,7 +121,7 @@ def test_a_batch_takes_the_same_statements_for_any_number_of_posts(busy, django_
     for number in (2, 100):
         account = busy("x", number)
         with django_assert_max_num_queries(24):
-            collect.work_through(f"x:{account.pk}", until=time.monotonic() + 60)
+            collect.work_through(lane_of(account), until=time.monotonic() + 60)
     assert PostAnalytics.objects.count() == 102
 
 

@@ -107,7 +107,9 @@ def test_a_crash_of_one_lane_does_not_stop_the_others(busy, monkeypatch):
     bad = due.due_lanes()[0]
     work = collect._collect_batch
     monkeypatch.setattr(
-        collect, "_collect_batch", lambda claim, targets: 1 / 0 if targets[0].lane == bad else work(claim, targets)
+        collect,
+        "_collect_batch",
+        lambda claim, targets, until: 1 / 0 if targets[0].lane == bad else work(claim, targets, until),
     )
     assert run().snapshots == 4
     assert Target.objects.filter(lane=bad, claim__isnull=False).count() == 2
