@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, ParamSpec, TypeVar, cast, get_args
+from functools import partial
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 from platforms import pools
@@ -20,14 +21,13 @@ from platforms.errors import (
     PlatformError,
     RateLimited,
     Rejected,
-    Scope,
     TokenExpired,
     Unavailable,
 )
 from platforms.hosts import HostMap
 from platforms.oauth import App, Credentials
 from platforms.payloads import decode, excerpt
-from platforms.rates import Gates, Limit, Meter, NoGates, Owner
+from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by
 from platforms.transport import Exchange, HttpTransport, Response, Transport
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class Client:
             try:
                 self._use(renew(self._credentials.access_token))
             except PlatformError as error:
-                self._renew = _raising(error)  # or the next refusal would pass for the grant's own
+                self._renew = partial(_raise, error)  # or the next refusal would pass for the grant's own
                 for n in refused:
                     outcomes[n] = _Outcome(error=error)
                 return outcomes
@@ -214,26 +214,15 @@ class Client:
 
     def _take(self, request: Request, owner: Owner) -> None:
         limits = self._limits(request)
-        until, scope = self._closed(request, owner)
+        until, scope = closed_by(self._gates, owner, self.platform.key, request.group)
         if until is None and self._settings.meter is not None and limits:
             until = self._settings.meter.take(self.platform.key, limits, owner, live=self._live)
             scope = next((limit.scope for limit in limits if limit.scope != "account"), "account")
         if until is not None:
             raise RateLimited("The platform's rate limit is spent.", retry_at=until, group=request.group, scope=scope)
 
-    def _closed(self, request: Request, owner: Owner) -> tuple[datetime | None, Scope]:
-        """Until when the gates for a request are closed; whose they are, the account's only if no other is."""
-        keys = {scope: self._gate_keys(request, owner, scope) for scope in get_args(Scope)}
-        until = {scope: self._gates.closed_until(of_scope) for scope, of_scope in keys.items()}
-        closed: list[Scope] = [scope for scope, at in until.items() if at is not None]
-        at = max((at for at in until.values() if at is not None), default=None)
-        return at, next((scope for scope in closed if scope != "account"), "account")
-
     def _limits(self, request: Request) -> tuple[Limit, ...]:
         return tuple(each for each in self.platform.limits_for(self.account) if each.group in ("", request.group))
-
-    def _gate_keys(self, request: Request, owner: Owner, scope: Scope) -> list[str]:
-        return [owner.key(self.platform.key, scope, group) for group in {"", request.group}]
 
     def _owner(self, request: Request) -> Owner:
         return Owner(app=self._app.id, account=self.account.id, host=urlsplit(self._url(request)).netloc)
@@ -342,19 +331,15 @@ class Client:
         return ((key, min(spent[1], now + LONGEST_GATE), "spent"),)
 
 
-def _raising(error: PlatformError) -> Callable[[str], Credentials]:
-    def renew(stale: str) -> Credentials:
-        raise error
-
-    return renew
+def _raise(error: PlatformError, stale: str) -> NoReturn:
+    raise error
 
 
 def _not_blamed(outcome: _Outcome) -> _Outcome:
     """A token that was issued a moment ago and is refused all the same says nothing of the account's grant."""
     if isinstance(outcome.error, TokenExpired):
-        return replace(
-            outcome, error=Unavailable("The platform refuses a token that it has just issued.", scope="account")
-        )
+        told = "The platform refuses a token that it has just issued."
+        return replace(outcome, error=Unavailable(told, scope="account"))
     return outcome
 
 

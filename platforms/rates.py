@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from limits import RateLimitItemPerSecond
@@ -55,6 +55,18 @@ class Gates(Protocol):
 
     def close(self, key: str, until: datetime, reason: str) -> None:
         """Park `key`; a gate is never opened early."""
+
+
+def closed_by(gates: Gates, owner: Owner, platform: str, group: str) -> tuple[datetime | None, Scope]:
+    """Until when a call is parked, and by whose gate: the account's only if no wider one is closed."""
+    until: datetime | None = None
+    widest: Scope = "account"
+    for scope in get_args(Scope):
+        closed = gates.closed_until(owner.key(platform, scope, each) for each in {"", group})
+        if closed is not None:
+            until = max(closed, until or closed)
+            widest = widest if scope == "account" else scope
+    return until, widest
 
 
 class NoGates:

@@ -81,17 +81,15 @@ class _Batch:
             self._owners[str(target.platform_post_id)].append(target.account_id)
         self._found: Readings = {}
         self._seen: set[tuple[str, UUID]] = set()
-        """Which posts whose token was asked for."""
+        """Which accounts' tokens were asked for which posts."""
         self._whole: set[tuple[str, UUID]] = set()
-        """Of which of them that was all there is."""
+        """Those of them after which there is no more to ask for."""
         self._failed: dict[UUID, PlatformError] = {}
 
     def read(self) -> dict[UUID, Found]:
         ids, size = list(self._owners), self._platform.batch_size
         alone = len(self._accounts) == 1 and len(ids) <= size
         for chunk in parts(ids, size):
-            if time.monotonic() >= self._until:
-                break
             self._read_chunk(chunk, fetch_posts if alone else _fetch_shared)
         if alone:
             self._whole |= self._seen
@@ -106,7 +104,7 @@ class _Batch:
         left = list(chunk)
         for account in self._readers(chunk):
             left = [post_id for post_id in left if not self._is_withdrawn(post_id)]
-            if not left:
+            if not left or time.monotonic() >= self._until:
                 return
             pulled = self._note(account, self._pull(account, left, fetch=fetch))
             read = [post_id for post_id in left if not _is_unread(pulled, post_id)]

@@ -245,7 +245,7 @@ def test_a_crash_in_a_live_read_is_told_and_nobody_waits_for_it_later(published,
 
     post = published("bluesky")
     with monkeypatch.context() as patch:
-        patch.setattr(live_reads, "pull_posts", lambda *args, **more: 1 / 0)
+        patch.setattr(live_reads, "pull_targets", lambda *args, **more: 1 / 0)
         [skipped] = check(read(post))["skipped"]
     assert (skipped["code"], skipped["retryable"]) == ("platform_error", True)
     assert read(post)["coverage"]["live"] == 1
