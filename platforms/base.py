@@ -185,6 +185,10 @@ class Platform:
         """Why an account's posts are not listed, in a sentence; empty if they are."""
         return "" if self.has_listing else f"{self.label} does not list the posts of an account."
 
+    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        """A page of the account's own published posts, without reposts of others'."""
+        raise NotImplementedError
+
     def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         """What any account's token shows of posts of several accounts."""
         return self.fetch_posts(ids, account)
@@ -196,10 +200,6 @@ class Platform:
     def fetch_own(self, shared: Mapping[str, Found], account: Account) -> Call[dict[str, Item]]:
         """Whole answers of the account's own posts, by what `fetch_shared` found of them."""
         return self.fetch_posts(list(shared), account)
-
-    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
-        """A page of the account's own published posts, without reposts of others'."""
-        raise NotImplementedError
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         """The account's own numbers."""

@@ -68,6 +68,9 @@ class X(XErrors):
         allowed = account.settings.get("imports")
         return "" if allowed else "X bills every post of a listing; the setting X_IMPORTS allows imports."
 
+    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        return (yield from list_timeline(self, account, cursor))
+
     def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_posts(ids, self, account, private=False))
 
@@ -76,9 +79,6 @@ class X(XErrors):
 
     def fetch_own(self, shared: Mapping[str, Found], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_own(shared, self, account))
-
-    def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
-        return (yield from list_timeline(self, account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         answer = yield Request("users/me", params={"user.fields": "public_metrics"}, group="users/me")
