@@ -18,7 +18,7 @@ ACCOUNT_IDS = {
     "google_business": lambda n: str(1_234_567_000 + n),
     "linkedin": lambda n: f"urn:li:organization:{7_700_000 + n}",
     "pinterest": lambda n: str(2_783_136_121_146_000_000 + n),
-    "reddit": lambda n: _letters(n)[-6:],
+    "reddit": lambda n: _letters(n)[:6],
     "threads": lambda n: str(26_000_000_000_000_000 + n),
     "tiktok": lambda n: f"723f24d7-e717-40f8-a2b6-{n:012d}",
     "youtube": lambda n: f"UCacmeAnalyticsDemo{n:05d}",
