@@ -1,10 +1,11 @@
 """Where a platform's host really is, and which addresses may be called at all."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from platforms.errors import Unavailable
 
@@ -63,23 +64,63 @@ def check_public_origin(origin: str, *, mapped: Container[str] = ()) -> str:
 
     A host in `mapped` is pointed elsewhere by whoever runs the service, and need not look public.
     """
-    try:
-        parts = urlsplit(origin.strip())
-        port = parts.port
-        if port == 0:
-            raise ValueError("no such port")
-    except ValueError as error:
-        raise ValueError("must be an https origin such as https://pds.example.com") from error
-    host = (parts.hostname or "").rstrip(".").lower()
-    bare = parts.path in ("", "/") and not parts.query and not parts.fragment and parts.username is None
-    plausible = host.isascii() and all(c.isalnum() or c in "-.:" for c in host)
-    if parts.scheme != "https" or not host or not bare or not plausible:
-        raise ValueError("must be an https origin such as https://pds.example.com")
-    shown = f"[{host}]" if ":" in host else host
-    netloc = shown + (f":{port}" if port not in (None, 443) else "")
-    if netloc not in mapped and host not in mapped:
+    expected = "must be an https origin such as https://pds.example.com"
+    parts = _parts(origin.strip(), expected)
+    host, netloc = _authority(parts, expected)
+    if parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
+        raise ValueError(expected)
+    if not names_host(mapped, host, netloc):
         _check_looks_public(host)
     return f"https://{netloc}"
+
+
+def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
+    """An https URL of a caller in canonical form; ValueError if it is none, or its host is plainly not a public one.
+
+    A host in `allowed` is trusted by whoever runs the service: it need not be public, and plain http will do.
+    """
+    expected = "must be an https URL such as https://example.com/hooks"
+    if not _PRINTABLE.fullmatch(url):
+        raise ValueError(f"{expected}, other characters percent-encoded")
+    parts = _parts(url, expected)
+    host, netloc = _authority(parts, expected)
+    trusted = names_host(allowed, host, netloc)
+    if parts.scheme != "https" and not (trusted and parts.scheme == "http"):
+        raise ValueError(expected)
+    if not trusted:
+        _check_looks_public(host)
+    return f"{parts.scheme}://{netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+
+
+def names_host(names: Container[str], host: str, netloc: str) -> bool:
+    """Whether a host is among `names`, with its port or for all of them."""
+    return netloc in names or host in names
+
+
+_PRINTABLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,2000}")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+def _parts(text: str, expected: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        if parts.port == 0:
+            raise ValueError("no such port")
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if parts.username is not None or parts.fragment or "#" in text:
+        raise ValueError(expected)
+    return parts
+
+
+def _authority(parts: SplitResult, expected: str) -> tuple[str, str]:
+    """The host, and how a URL names it together with a port that is not the usual one."""
+    host = (parts.hostname or "").rstrip(".").lower()
+    if not host or not host.isascii() or not all(c.isalnum() or c in "-.:" for c in host):
+        raise ValueError(expected)
+    shown = f"[{host}]" if ":" in host else host
+    usual = parts.port in (None, _DEFAULT_PORTS.get(parts.scheme))
+    return host, shown if usual else f"{shown}:{parts.port}"
 
 
 def _check_looks_public(host: str) -> None:
@@ -102,8 +143,20 @@ def _literal_address(host: str) -> str | None:
 def check_resolves_public(host: str, port: int) -> None:
     """Resolve a caller's host; Unavailable if it has no address or one that is not public."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _addresses(host, port)
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"The host {host} has no address.") from error
-    if not all(is_public(str(entry[4][0])) for entry in found):
+    if not all(map(is_public, found)):
         raise Unavailable(f"The host {host} does not have a public address.")
+
+
+def resolves_privately(host: str, port: int) -> bool:
+    """Whether a host has an address now that is not public. One that has none may get one; connecting checks again."""
+    try:
+        return not all(map(is_public, _addresses(host, port)))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -43,6 +43,7 @@ class Exchange:
     json: Any = None
     form: Mapping[str, str] | None = None
     guarded: bool = False
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class _Watch:
         self.deadline = deadline
         self.guarded = guarded
         self.fired = False
+        self.refused = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._owned = False
@@ -181,6 +183,7 @@ def _connect(host: str, port: int, watch: _Watch) -> socket.socket:
     problem: OSError = OSError("no address")
     for family, kind, proto, _, address in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
         if watch.guarded and not is_public(str(address[0])):
+            watch.refused = True
             raise OSError("not a public address")
         remaining = watch.deadline - time.monotonic()
         if remaining <= 0:
@@ -236,21 +239,25 @@ class HttpTransport:
     Guarded and plain exchanges never share a session, so that a checked address is checked on each connection.
     """
 
-    def __init__(self, *, max_body: int = MAX_BODY) -> None:
+    def __init__(self, *, max_body: int = MAX_BODY, cut: bool = False, peer: str = "platform") -> None:
+        """A larger body is refused, or with `cut` only its beginning kept. `peer` is who failures are said to be of."""
         self._max_body = max_body
+        self._cut = cut
+        self._peer = peer
         self._local = threading.local()
 
     def send(self, exchange: Exchange) -> Response:
         remaining = exchange.deadline - time.monotonic()
         if remaining <= 0:
-            raise DeadlineExceeded("The time was up before the platform was called.")
+            raise DeadlineExceeded(f"The time was up before the {self._peer} was called.")
         watch = _Watch(exchange.deadline, guarded=exchange.guarded)
         _current.watch = watch
         _watchdog.watch(watch)
         try:
             answer = self._exchange(exchange, remaining)
         except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-            failure: PlatformError = Unavailable(_describe(error))
+            refused = f"The {self._peer} does not have a public address."
+            failure: PlatformError = Unavailable(refused if watch.refused else _describe(error, self._peer))
         else:
             if not watch.fired:
                 return answer
@@ -259,7 +266,7 @@ class HttpTransport:
             _current.watch = None
         # Raised out here, so that no traceback shows the URL.
         if watch.fired:
-            raise Unavailable("The platform did not answer completely in time.")
+            raise Unavailable(f"The {self._peer} did not answer completely in time.")
         raise failure
 
     def _exchange(self, exchange: Exchange, remaining: float) -> Response:
@@ -269,7 +276,7 @@ class HttpTransport:
             params=exchange.params,
             headers=dict(exchange.headers),
             json=exchange.json,
-            data=exchange.form,
+            data=exchange.form if exchange.content is None else exchange.content,
             timeout=(min(CONNECT_SECONDS, remaining), remaining + 1),
             allow_redirects=False,
             stream=True,
@@ -281,12 +288,15 @@ class HttpTransport:
         parts: list[bytes] = []
         size = 0
         for part in answer.iter_content(64 * 1024):
-            size += len(part)
-            if size > self._max_body:
-                answer.close()
-                raise MalformedPayload(f"The answer is larger than {self._max_body} bytes.")
             parts.append(part)
-        return b"".join(parts)
+            size += len(part)
+            if size <= self._max_body:
+                continue
+            answer.close()
+            if self._cut:
+                break
+            raise MalformedPayload(f"The answer is larger than {self._max_body} bytes.")
+        return b"".join(parts)[: self._max_body]
 
     def _session(self, *, guarded: bool) -> requests.Session:
         name = "guarded" if guarded else "plain"
@@ -297,12 +307,12 @@ class HttpTransport:
         return session
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: Exception, peer: str) -> str:
     """What went wrong, without the URL: it may bear a token."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "No secure connection to the platform could be made."
+        return f"No secure connection to the {peer} could be made."
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
-        return "The platform did not answer in time."
+        return f"The {peer} did not answer in time."
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-        return "The platform's answer broke off."
-    return "The platform could not be reached."
+        return f"The {peer}'s answer broke off."
+    return f"The {peer} could not be reached."
