@@ -1,8 +1,8 @@
-"""Filters of the account listing."""
+"""Filters of the listings of accounts and webhooks."""
 
 from django_filters import rest_framework as filters
 
-from accounts.models import SocialAccount, Status
+from accounts.models import DeliveryStatus, SocialAccount, Status
 from platforms import registry
 from postfuze.api.filters import StrictFilterSet
 
@@ -16,3 +16,11 @@ class SocialAccountFilter(StrictFilterSet):
     class Meta:
         model = SocialAccount
         fields = ("id", "tenant_id", "platform", "status")
+
+
+class DeliveryFilter(StrictFilterSet):
+    """Of no model, because the viewset's own is another."""
+
+    status = filters.ChoiceFilter(choices=DeliveryStatus.choices)
+    event_type = filters.CharFilter(field_name="event__type")
+    event_id = filters.UUIDFilter(field_name="event")

@@ -5,8 +5,8 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from accounts.services import flights, gates
-from analytics.services import collect, due, imports
+from accounts.services import flights, gates, redelivery
+from analytics.services import captured, collect, due, imports
 
 
 def _until() -> float:
@@ -56,7 +56,14 @@ def wake_importers() -> None:
 
 
 @shared_task(ignore_result=True)
+def tell_captured() -> None:
+    """Tell those who asked for it of new snapshots."""
+    captured.tell()
+
+
+@shared_task(ignore_result=True)
 def sweep() -> None:
     """Remove what has served its time."""
     flights.forget_landed()
     gates.open_expired()
+    redelivery.forget_old()

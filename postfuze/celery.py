@@ -39,6 +39,8 @@ def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:
         "wake-account-collectors": entry("analytics.tasks.wake_account_collectors", every),
         "import-posts": entry("analytics.tasks.import_posts", min(every, 10)),
         "refresh-due-tokens": entry("accounts.tasks.refresh_due_tokens", 300),
+        "deliver-webhooks": entry("accounts.tasks.deliver_webhooks", 5),
+        "tell-captured": entry("analytics.tasks.tell_captured", 15),
         "sweep": entry("analytics.tasks.sweep", crontab(hour=3, minute=17), expires=3600),
     }
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from kombu import Exchange, Queue
+
 from postfuze import env as parse
 from postfuze.logs import logging_config, start_sentry
 
@@ -146,7 +148,9 @@ PLATFORM_SETTINGS = {
     "instagram": {"api_version": INSTAGRAM_API_VERSION},
 }
 CONNECT_REDIRECT_HOSTS = env("CONNECT_REDIRECT_HOSTS", parse.names, [])
-WEBHOOK_ALLOWED_HOSTS = env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])
+WEBHOOK_ALLOWED_HOSTS = [name.lower() for name in env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])]
+WEBHOOK_RETENTION = env("WEBHOOK_RETENTION", parse.duration, timedelta(days=30))
+WEBHOOK_CAPTURED_ROWS = env("WEBHOOK_CAPTURED_ROWS", partial(parse.whole, at_most=10_000), 500)
 
 # --- collecting
 
@@ -173,6 +177,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "postfuze"
+# A worker takes from both; one that takes from "webhooks" alone delivers while the others collect.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("postfuze", "webhooks")]
+CELERY_TASK_ROUTES = {"accounts.tasks.deliver_webhooks": {"queue": "webhooks"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 # The work stops by itself before: its last batch may take a token exchange (30 s), a conversation (60 s), and storing.
@@ -222,6 +229,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "AccountStatus": "accounts.models.social_account.Status.choices",
+        "DeliveryStatus": "accounts.models.webhook_delivery.DeliveryStatus.choices",
         "PostStatus": "analytics.models.post.PostStatus.choices",
         "TargetStatus": "analytics.models.target.TargetStatus.choices",
         "PlatformKey": "platforms.registry.choices",

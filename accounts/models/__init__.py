@@ -8,10 +8,16 @@ from accounts.models.organization import Organization
 from accounts.models.retired_metric import RetiredMetric, Subject
 from accounts.models.social_account import SocialAccount, Status
 from accounts.models.social_network import SocialNetwork
-from accounts.models.webhook_event import WebhookEvent
+from accounts.models.webhook_delivery import DeliveryStatus, WebhookDelivery
+from accounts.models.webhook_endpoint import DisabledReason, WebhookEndpoint
+from accounts.models.webhook_event import EventType, WebhookEvent
+from accounts.models.webhook_mark import WebhookMark
 
 __all__ = [
     "ApiKey",
+    "DeliveryStatus",
+    "DisabledReason",
+    "EventType",
     "Flight",
     "Gate",
     "Mode",
@@ -21,5 +27,8 @@ __all__ = [
     "SocialNetwork",
     "Status",
     "Subject",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WebhookEvent",
+    "WebhookMark",
 ]

@@ -6,11 +6,13 @@ from uuid import UUID
 
 from accounts.models import SocialAccount, WebhookEvent
 from accounts.serializers import SocialAccountSerializer
+from accounts.services import messenger
 
 
 def emit(organization_id: UUID, mode: str, kind: str, data: Mapping[str, Any]) -> None:
     """Tell an organization of something. To be called inside the transaction that changes it."""
     WebhookEvent.objects.create(organization_id=organization_id, mode=mode, type=kind, data=dict(data))
+    messenger.wake()
 
 
 def emit_account_event(account: SocialAccount, kind: str, *, reason: str = "") -> None:

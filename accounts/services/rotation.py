@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import models, transaction
 
-from accounts.models import SocialAccount, SocialNetwork
+from accounts.models import SocialAccount, SocialNetwork, WebhookEndpoint
 from accounts.services import crypto
 
 logger = logging.getLogger(__name__)
@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 SECRETS: Sequence[tuple[type[models.Model], Sequence[str]]] = (
     (SocialAccount, ("access_token", "refresh_token")),
     (SocialNetwork, ("client_secret",)),
+    (WebhookEndpoint, ("secret", "previous_secret")),
 )
 CHUNK = 500
 

@@ -1,5 +1,6 @@
 """Registering posts and what becomes of them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -7,8 +8,10 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import SocialAccount
+from accounts.models import EventType, SocialAccount
+from accounts.services import events
 from analytics.models import Post, PostStatus, Target, TargetStatus
+from analytics.serializers import PostSerializer
 from analytics.services.lanes import lane_of
 
 
@@ -92,6 +95,7 @@ def _insert(identity: Identity, given: dict[str, Any], accounts: dict[UUID, Soci
     post.status = rolled_up([target.status for target in targets], post)
     post.save(force_insert=True)
     Target.objects.bulk_create(targets)
+    _tell(post, was=None)
     return post
 
 
@@ -148,8 +152,10 @@ def update_target(target: Target, given: dict[str, Any]) -> Target:
             if taken is not None:
                 raise taken
             target.save()
+            was = post.status
             post.status = rolled_up(list(post.targets.values_list("status", flat=True)), post)
             post.save(update_fields=["status", "updated_at"])
+            _tell(post, was=was)
     except IntegrityError:
         raise Conflict(f"{given.get('platform_post_id')} is already a target of another post.") from None
     return target
@@ -180,6 +186,32 @@ def delete(post: Post) -> None:
         Target.objects.filter(pk__in=list(targets.values_list("pk", flat=True))).update(
             deleted_at=now, next_collect_at=None, claim=None, claimed_until=None, updated_at=now
         )
+
+
+EVENTS = {
+    PostStatus.PUBLISHED: EventType.POST_PUBLISHED,
+    PostStatus.PARTIAL: EventType.POST_ERROR,
+    PostStatus.FAILED: EventType.POST_ERROR,
+}
+
+
+def _tell(post: Post, *, was: str | None) -> None:
+    """Tell of a post that became published, or of which not all is; in the transaction of the change."""
+    if post.status == was or post.status not in EVENTS:
+        return
+    kind, data = EVENTS[PostStatus(post.status)], dict(PostSerializer(post).data)
+    if kind == EventType.POST_ERROR:
+        data["reason"] = _reason([target["status"] for target in data["targets"]])
+    events.emit(post.organization_id, post.mode, kind, data)
+
+
+def _reason(statuses: list[str]) -> str:
+    """`1 of 3 targets is published, 2 failed`, canceled ones left out."""
+    counts = Counter(status for status in statuses if status != TargetStatus.CANCELED)
+    total, published = counts.total(), counts.pop(TargetStatus.PUBLISHED, 0)
+    others = [f"{count} {status}" for status, count in sorted(counts.items())]
+    are = "is" if published == 1 else "are"
+    return ", ".join([f"{published} of {total} targets {are} published", *others])
 
 
 def rolled_up(statuses: list[str], post: Post) -> str:

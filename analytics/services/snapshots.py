@@ -18,6 +18,7 @@ from accounts.models import SocialAccount
 from analytics import cadence
 from analytics.formulas import engagement_rate
 from analytics.models import AccountMetrics, PostAnalytics, Target
+from analytics.services import captured as captured_events
 from platforms import registry
 from platforms.base import Reading
 from platforms.client import UNREADABLE
@@ -79,6 +80,7 @@ def store_posts(captured: Sequence[Captured], *, captured_at: datetime, claim: U
                     results[target] = _unreadable(target, error)
         refused = _insert(list(rows.values()))
         results |= {target: _refused() for index, target in enumerate(rows) if index in refused}
+        captured_events.note({target: row for index, (target, row) in enumerate(rows.items()) if index not in refused})
         outcomes = [Captured(target, result) for target, result in results.items()]
         _move_due_times(outcomes, captured_at, claim)
         _settle_ids(outcomes, captured_at)
