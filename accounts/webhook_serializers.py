@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import DeliveryStatus, DisabledReason, EventType, WebhookDelivery, WebhookEndpoint
@@ -54,8 +55,8 @@ class EventsField(serializers.ListField):
         child = serializers.ChoiceField(choices=SUBSCRIBABLE)
         super().__init__(child=child, allow_empty=False, max_length=50, help_text=EVENTS_HELP, **kwargs)
 
-    def to_internal_value(self, data: Any) -> list[str]:
-        return list(dict.fromkeys(super().to_internal_value(data)))
+    def run_validation(self, data: Any = serializers.empty) -> list[str]:
+        return list(dict.fromkeys(super().run_validation(data)))
 
 
 class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
@@ -151,7 +152,7 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
     last_attempt_at = TimeField(allow_null=True)
     response_body = TextField(max_length=1024, help_text="The first 1,024 characters.")
     error = TextField()
-    history = AttemptSerializer(many=True, help_text="The last 20 attempts, the oldest first.")
+    history = serializers.SerializerMethodField(help_text="The last 20 attempts, the oldest first.")
     created_at = TimeField()
 
     class Meta:
@@ -173,5 +174,6 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
         )
         read_only_fields = fields
 
-    def to_representation(self, instance: WebhookDelivery) -> dict[str, Any]:
-        return {**super().to_representation(instance), "history": instance.history}
+    @extend_schema_field(AttemptSerializer(many=True))
+    def get_history(self, delivery: WebhookDelivery) -> list[dict[str, Any]]:
+        return delivery.history

@@ -7,8 +7,8 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from accounts.models import ApiKey, Mode, Organization, SocialAccount, SocialNetwork
-from accounts.services import crypto, keys
+from accounts.models import ApiKey, Mode, Organization, SocialAccount, SocialNetwork, WebhookEndpoint
+from accounts.services import crypto, keys, signing
 
 ACCOUNT_IDS = {
     "x": lambda n: str(2_244_990_000 + n),
@@ -23,6 +23,7 @@ ACCOUNT_IDS = {
     "tiktok": lambda n: f"723f24d7-e717-40f8-a2b6-{n:012d}",
     "youtube": lambda n: f"UCacmeAnalyticsDemo{n:05d}",
 }
+SECRET = signing.new_secret()
 _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 
 
@@ -73,6 +74,22 @@ class SocialAccountFactory(DjangoModelFactory[SocialAccount]):
     refresh_token = factory.LazyAttribute(lambda account: crypto.encrypt(account.refresh))
     token_expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
     token_obtained_at = factory.LazyFunction(timezone.now)
+
+
+class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):
+    """Subscribed to everything; `signing_secret` is the secret in the clear, which is that of all of them."""
+
+    class Meta:
+        model = WebhookEndpoint
+
+    class Params:
+        signing_secret = SECRET
+
+    organization = factory.SubFactory(OrganizationFactory)
+    mode = Mode.TEST
+    url = "https://receiver.example/hook"
+    events = factory.LazyFunction(lambda: ["*"])
+    secret = factory.LazyAttribute(lambda endpoint: crypto.encrypt(endpoint.signing_secret))
 
 
 def make_key(organization: Organization | None = None, mode: str = Mode.TEST, **more: Any) -> tuple[ApiKey, str]:
