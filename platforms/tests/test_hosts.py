@@ -3,7 +3,15 @@
 import pytest
 
 from platforms.errors import Unavailable
-from platforms.hosts import Destination, HostMap, check_public_origin, check_resolves_public, is_public
+from platforms.hosts import (
+    Destination,
+    HostMap,
+    check_public_origin,
+    check_public_url,
+    check_resolves_public,
+    is_public,
+    resolves_privately,
+)
 
 MAP = HostMap({"api.x.com": "http://127.0.0.1:9001", "graph.facebook.com": "http://127.0.0.1:9002/fb/"})
 
@@ -164,3 +172,32 @@ def test_what_is_no_public_https_origin_is_refused(given: str) -> None:
 def test_a_host_without_a_public_address_is_unavailable(host: str) -> None:
     with pytest.raises(Unavailable):
         check_resolves_public(host, 443)
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("https://example.com", "https://example.com/"),
+        ("HTTPS://Example.com.:443/A?b=C", "https://example.com/A?b=C"),
+        ("https://example.com:8443/%7Ea/../b?", "https://example.com:8443/%7Ea/../b"),
+        ("https://[2606:4700::1111]/", "https://[2606:4700::1111]/"),
+    ],
+)
+def test_a_callers_url_has_one_form(given: str, canonical: str) -> None:
+    assert check_public_url(given) == canonical
+    assert check_public_url(canonical) == canonical
+
+
+def test_plain_http_is_for_hosts_that_are_allowed() -> None:
+    allowed = ["127.0.0.1:9000", "hooks"]
+    assert check_public_url("http://127.0.0.1:9000/x", allowed=allowed) == "http://127.0.0.1:9000/x"
+    assert check_public_url("http://hooks:80", allowed=allowed) == "http://hooks/"
+    for url in ("http://127.0.0.1/x", "http://127.0.0.1:9001/x", "http://example.com/", "ftp://hooks/"):
+        with pytest.raises(ValueError, match="must"):
+            check_public_url(url, allowed=allowed)
+
+
+def test_a_name_without_an_address_does_not_resolve_privately() -> None:
+    assert not resolves_privately("no-such-host.invalid", 443)
+    assert not resolves_privately("a..b", 443)
+    assert resolves_privately("localhost", 443)

@@ -61,6 +61,27 @@ def test_a_request_is_sent_as_it_is_told(serve: Callable[..., Server]) -> None:
     assert b"Authorization: Bearer t" in server.requests[0]
 
 
+def test_a_body_of_bytes_is_sent_as_it_is(serve: Callable[..., Server]) -> None:
+    server = serve(saying(ok(), close=True))
+    send(server.url, method="POST", content=b'{"a":\xc3\xbc}', headers={"Content-Type": "application/json"})
+    assert b"Content-Length: 8" in server.requests[0]
+    assert b"Content-Type: application/json" in server.requests[0]
+
+
+def test_of_a_long_answer_the_beginning_can_be_kept(serve: Callable[..., Server]) -> None:
+    server = serve(saying(ok(b"ab" * 400_000)))
+    answer = send(server.url, carrier=HttpTransport(max_body=3, cut=True))
+    assert (answer.status, answer.body) == (200, b"aba")
+
+
+def test_failures_are_said_to_be_of_the_peer(serve: Callable[..., Server]) -> None:
+    carrier = HttpTransport(peer="receiver")
+    with pytest.raises(Unavailable, match="The receiver's answer broke off"):
+        send(serve(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", close=True)).url, carrier=carrier)
+    with pytest.raises(Unavailable, match="The receiver does not have a public address"):
+        send(serve(saying(ok())).url, carrier=carrier, guarded=True)
+
+
 def test_a_bare_post_has_no_body(serve: Callable[..., Server]) -> None:
     server = serve(saying(ok()))
     send(server.url, method="POST")
