@@ -187,7 +187,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = COLLECT_TASK_SECONDS + 110
 CELERY_TASK_TIME_LIMIT = COLLECT_TASK_SECONDS + 140
 # What a dead worker held is free again after this.
 COLLECT_CLAIM_SECONDS = env("COLLECT_CLAIM_SECONDS", partial(parse.whole, at_most=86400), CELERY_TASK_TIME_LIMIT + 30)
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 10 * CELERY_TASK_TIME_LIMIT}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 10 * CELERY_TASK_TIME_LIMIT,
+    # A request that wakes a worker does not wait for a broker that is down: beat makes up for it.
+    **{"socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0, "interval_max": 0},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
