@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from accounts.models import Gate, Mode, Organization, SocialAccount, Status
+from accounts.models import DisabledReason, Gate, Mode, Organization, SocialAccount, Status, WebhookEndpoint
 from accounts.selectors import as_uuid
 from analytics.models import AccountMetrics, Heartbeat, Post, PostAnalytics, Target
 
@@ -106,3 +106,11 @@ def closed_gates(limit: int) -> list[Gate]:
 def heartbeats() -> list[Heartbeat]:
     """When each recurring piece of work last ran."""
     return list(Heartbeat.objects.order_by("name"))
+
+
+def endpoints_disabled(number: int) -> list[WebhookEndpoint]:
+    """Webhook endpoints that were disabled for what they answered, the latest first."""
+    ours = WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_reason=DisabledReason.OWNER)
+    return list(
+        ours.select_related("organization").defer("secret", "previous_secret").order_by("-disabled_at")[:number]
+    )

@@ -4,6 +4,7 @@ from accounts.admin.accounts import SocialAccountAdmin, SocialNetworkAdmin
 from accounts.admin.journal import FlightAdmin, GateAdmin, RetiredMetricAdmin, WebhookEventAdmin
 from accounts.admin.organizations import ApiKeyAdmin, OrganizationAdmin
 from accounts.admin.staff import GroupAdmin, StaffEntryAdmin, UserAdmin
+from accounts.admin.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin, WebhookMarkAdmin
 
 __all__ = [
     "ApiKeyAdmin",
@@ -16,5 +17,8 @@ __all__ = [
     "SocialNetworkAdmin",
     "StaffEntryAdmin",
     "UserAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
     "WebhookEventAdmin",
+    "WebhookMarkAdmin",
 ]

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action, display
 
-from accounts.models import Flight, Gate, RetiredMetric, WebhookEvent
+from accounts.models import Flight, Gate, RetiredMetric, WebhookDelivery, WebhookEvent
 from accounts.selectors import as_uuid
 from accounts.services import gates
-from postfuze.admin import DaysFilter, ReadOnlyAdmin, link_to
+from postfuze.admin import DaysFilter, ReadOnlyAdmin, link, link_to, list_url
 
 
 @admin.register(Gate)
@@ -131,13 +131,17 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     sortable_by = ()
     search_fields = ("type",)
     search_help_text = "Exact type such as account.token_expired, or id of the event or its organization"
-    fields = ("id", "type", "organization_link", "mode", "created_at", "data")
+    fields = ("id", "type", "organization_link", "mode", "created_at", "dispatched_at", "sent", "data")
     organization_link = link_to("organization")
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if (pk := as_uuid(term)) is not None:
             return queryset.filter(pk=pk) | queryset.filter(organization_id=pk)
         return queryset.filter(type=term)
+
+    @display(description="deliveries")
+    def sent(self, event: WebhookEvent) -> str:
+        return link(list_url(WebhookDelivery, q=event.pk), "Deliveries")
 
     @display(description="about")
     def subject(self, event: WebhookEvent) -> str | None:

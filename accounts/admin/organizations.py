@@ -26,6 +26,7 @@ OWNED = {
     "accounts.apikey": "Keys",
     "accounts.socialnetwork": "OAuth apps",
     "analytics.post": "Posts",
+    "accounts.webhookendpoint": "Webhooks",
     "accounts.webhookevent": "Events",
 }
 

@@ -4,8 +4,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import SocialAccount
-from accounts.services import crypto, rotation
-from accounts.tests.factories import SocialAccountFactory, SocialNetworkFactory
+from accounts.services import crypto, endpoints, rotation, signing
+from accounts.tests.factories import SocialAccountFactory, SocialNetworkFactory, WebhookEndpointFactory
 
 pytestmark = pytest.mark.django_db
 NEW = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
@@ -54,3 +54,13 @@ def test_what_no_key_opens_stays_and_is_named(settings: Any, capsys: Any, caplog
     assert SocialAccount.objects.get(pk=lost.pk).access_token == lost.access_token
     settings.TOKEN_ENCRYPTION_KEYS = [NEW, *old]
     assert rotate(capsys) == "2 values re-encrypted, 0 that no key opens"
+
+
+def test_signing_secrets_are_moved_too(settings: Any, capsys: Any) -> None:
+    endpoint, _ = endpoints.rotate_secret(WebhookEndpointFactory(), signing.new_secret())
+    both = endpoints.valid_secrets(endpoint)
+    settings.TOKEN_ENCRYPTION_KEYS = [NEW, *settings.TOKEN_ENCRYPTION_KEYS]
+    assert rotate(capsys) == "2 values re-encrypted, 0 that no key opens"
+    settings.TOKEN_ENCRYPTION_KEYS = [NEW]
+    endpoint.refresh_from_db()
+    assert endpoints.valid_secrets(endpoint) == both and len(set(both)) == 2

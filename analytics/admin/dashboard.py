@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Gate, SocialAccount, Status
+from accounts.models import Gate, SocialAccount, Status, WebhookEndpoint
 from analytics import staff
 from analytics.models import Heartbeat
 from postfuze.admin import list_url
@@ -25,6 +25,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["needing_help"] = staff.accounts_needing_help(SHOWN + 1)
         context["ending_until"] = timezone.now() + staff.ENDS_SOON
         context["failing_url"] = _accounts(error="any", deleted_at__isempty=1)
+    if may("accounts.view_webhookendpoint"):
+        context["endpoints_disabled"] = staff.endpoints_disabled(SHOWN + 1)
+        context["endpoints_url"] = list_url(WebhookEndpoint, is_enabled__exact=0)
     if may("accounts.view_gate"):
         context["gates"] = staff.closed_gates(SHOWN + 1)
         context["gates_url"] = list_url(Gate)
