@@ -1,5 +1,6 @@
 """Deliveries: taking an endpoint, sending it what is due, and noting what came of it."""
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from platforms.payloads import excerpt
 from platforms.transport import Exchange, HttpTransport, Response
 from postfuze.api.renderers import to_bytes
 from postfuze.api.times import render
+
+logger = logging.getLogger(__name__)
 
 TEST = "webhook.test"
 SECONDS = 10.0
@@ -175,6 +178,8 @@ def _record(delivery: WebhookDelivery, outcome: Outcome) -> None:
         ours = WebhookDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts, status=DeliveryStatus.PENDING)
         if not ours.update(attempts=attempts, **changed, **_what_follows(delivery, outcome, attempts)):
             return
+        said = outcome.status or outcome.error
+        logger.info("delivery %s, attempt %d: %s in %d ms", delivery.pk, attempts, said, outcome.duration_ms)
         if outcome.is_success:
             _note_success(delivery.endpoint, outcome.at)
         else:
@@ -217,3 +222,4 @@ def _note_failure(delivery: WebhookDelivery, outcome: Outcome) -> None:
 def _disable(endpoint: WebhookEndpoint, reason: DisabledReason, at: datetime) -> None:
     if endpoint.is_enabled:
         endpoint.is_enabled, endpoint.disabled_at, endpoint.disabled_reason = False, at, reason
+        logger.warning("endpoint %s is disabled: %s", endpoint.pk, reason.label)
