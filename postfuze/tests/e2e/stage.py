@@ -44,7 +44,7 @@ class Stage:
             "SANDBOX_PORT": str(self.sandbox_port),
             "SANDBOX_URL": f"http://127.0.0.1:{self.sandbox_port}",
             "DJANGO_SETTINGS_MODULE": "postfuze.settings",
-            "API_RATE_LIMITS": "all=1000000,posts=1000000,social_accounts=1000000",
+            "API_RATE_LIMITS": "all=1000000,posts=1000000,social_accounts=1000000,webhooks=1000000",
             **environment,
         }
         self.session = requests.Session()
