@@ -7,7 +7,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from platforms import pools
 from platforms.errors import Unavailable
+
+RESOLVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,14 @@ def check_resolves_public(host: str, port: int) -> None:
 
 
 def resolves_privately(host: str, port: int) -> bool:
-    """Whether a host has an address now that is not public. One that has none may get one; connecting checks again."""
+    """Whether a host has an address now that is not public.
+
+    One that has none, or whose name server takes its time, may have one later: connecting checks again.
+    """
+    asked = pools.resolving_pool().submit(_addresses, host, port)
     try:
-        return not all(map(is_public, _addresses(host, port)))
-    except (OSError, UnicodeError):
+        return not all(map(is_public, asked.result(RESOLVE_SECONDS)))
+    except (OSError, UnicodeError, TimeoutError):
         return False
 
 

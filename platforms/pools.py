@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 CONVERSATIONS = 16
 REQUESTS = 16
 OWNERS = 8
+RESOLVING = 4
 
 _pools: dict[str, ThreadPoolExecutor] = {}
 _lock = threading.Lock()
@@ -25,6 +26,11 @@ def requests_pool(platform: str) -> ThreadPoolExecutor:
 def owners_pool(platform: str) -> ThreadPoolExecutor:
     """Where the owners of posts are asked side by side, for the conversation of all that waits for them."""
     return _pool(f"{platform}-owners", OWNERS)
+
+
+def resolving_pool() -> ThreadPoolExecutor:
+    """Where callers' host names are looked up: a resolver cannot be cut off, but need not be waited for."""
+    return _pool("resolving", RESOLVING)
 
 
 def _pool(name: str, size: int) -> ThreadPoolExecutor:

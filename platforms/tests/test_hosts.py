@@ -1,7 +1,11 @@
 """Where platform hosts are, and which addresses are public."""
 
+import socket
+import time
+
 import pytest
 
+from platforms import hosts
 from platforms.errors import Unavailable
 from platforms.hosts import (
     Destination,
@@ -201,3 +205,11 @@ def test_a_name_without_an_address_does_not_resolve_privately() -> None:
     assert not resolves_privately("no-such-host.invalid", 443)
     assert not resolves_privately("a..b", 443)
     assert resolves_privately("localhost", 443)
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+    began = time.monotonic()
+    assert not resolves_privately("slow.example", 443)
+    assert time.monotonic() - began < 0.8
