@@ -32,7 +32,7 @@ def _dispatch_batch() -> int:
     endpoints = _enabled(event.organization_id for event in events)
     WebhookDelivery.objects.bulk_create(
         (
-            WebhookDelivery(event=event, endpoint=endpoint)
+            WebhookDelivery(event=event, endpoint=endpoint, next_attempt_at=Now())
             for event in events
             for endpoint in endpoints[event.organization_id, event.mode]
             if subscribes(endpoint.events, event.type) and endpoint.created_at <= event.created_at

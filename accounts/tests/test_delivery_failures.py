@@ -164,44 +164,44 @@ def test_nor_does_a_failure_after_days_of_quiet(receiver: Any) -> None:
 
 
 def test_a_dead_receiver_delays_nobody(make_receiver: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(deliveries, "SECONDS", 2.0)
+    monkeypatch.setattr(deliveries, "SECONDS", 4.0)
     dead, well = make_receiver(), make_receiver()
-    dead.answer = lambda message: time.sleep(4) or 200
+    dead.answer = lambda message: time.sleep(8) or 200
     stuck = WebhookEndpointFactory(url=dead.url)
     others = [WebhookEndpointFactory(url=f"{well.url}/{n}") for n in range(5)]
     for _ in range(3):
         emit(stuck)
     began = time.monotonic()
-    thread = threading.Thread(target=lambda: (run(8), connection.close()))
+    thread = threading.Thread(target=lambda: (run(6), connection.close()))
     thread.start()
     time.sleep(0.5)
     for endpoint in others:
         emit(endpoint)
         emit(endpoint)
-    while len(well.messages) < 10 and time.monotonic() - began < 5:
+    while len(well.messages) < 10 and time.monotonic() - began < 10:
         time.sleep(0.02)
     assert len(well.messages) == 10
-    assert max(message.at for message in well.messages) - began < 2, "before the dead one has timed out"
+    assert max(message.at for message in well.messages) - began < 4, "before the dead one has timed out"
     thread.join()
     first = [message.at for message in dead.messages]
-    assert len(first) >= 2 and all(b - a >= 1.9 for a, b in pairwise(first)), "one at a time"
+    assert len(first) >= 2 and all(b - a >= 3.9 for a, b in pairwise(first)), "one at a time"
 
 
 def test_dead_receivers_in_any_number_leave_threads_for_others(
     make_receiver: Any,
     monkeypatch: Any,
 ) -> None:
-    monkeypatch.setattr(deliveries, "SECONDS", 1.0)
+    monkeypatch.setattr(deliveries, "SECONDS", 3.0)
     monkeypatch.setattr(messenger, "WORKING", 2)
     monkeypatch.setattr(messenger, "FAILING", 1)
     dead, well = make_receiver(), make_receiver()
-    dead.answer = lambda message: time.sleep(2) or 200
+    dead.answer = lambda message: time.sleep(6) or 200
     for _ in range(6):
         emit(WebhookEndpointFactory(url=dead.url, failing_since=timezone.now(), last_failed_at=timezone.now()))
     emit(WebhookEndpointFactory(url=well.url))
     began = time.monotonic()
     run(1)
-    assert well.messages[0].at - began < 0.8
+    assert well.messages[0].at - began < 2.5
 
 
 def test_two_at_a_time_deliver_everything_once(receiver: Any) -> None:

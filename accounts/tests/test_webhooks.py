@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from accounts.services import crypto, endpoints
 from accounts.tests.factories import SECRET, OrganizationFactory, WebhookEndpointFactory
+from accounts.tests.test_social_account_input import refused
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/webhooks"
@@ -34,14 +35,6 @@ SHOWN = [
 
 def secret_of(size: int) -> str:
     return "whsec_" + base64.b64encode(b"k" * size).decode()
-
-
-def refused(response: Any, field: str) -> str:
-    body = response.json()
-    assert (response.status_code, body["code"]) == (400, "validation_failed"), body
-    found: dict[str, str] = {error["field"]: error["message"] for error in body["errors"]}
-    assert field in found, found
-    return found[field]
 
 
 def deliver(endpoint: WebhookEndpoint, kind: str = "post.published", **more: Any) -> WebhookDelivery:
