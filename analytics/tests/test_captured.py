@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -53,7 +54,7 @@ def told():
 
 
 def a_minute_later():
-    WebhookEvent.objects.update(created_at=timezone.now() - MINUTE - timedelta(seconds=1))
+    WebhookEvent.objects.update(created_at=F("created_at") - MINUTE - timedelta(seconds=1))
 
 
 def test_new_snapshots_are_told_as_the_api_shows_them():
