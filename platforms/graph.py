@@ -163,7 +163,16 @@ def next_cursor(page: Raw, cursor: str, *, linked: bool) -> str:
 
 def insight_values(insights: Raw) -> Raw:
     """Insights without titles and descriptions, and without paging links, which bear the token."""
-    return {"data": [pick(entry, ("name", "period", "values", "total_value")) for entry in objects(insights["data"])]}
+    return {"data": [_without_text(entry) for entry in objects(insights["data"])]}
+
+
+def _without_text(entry: Raw) -> Raw:
+    kept = pick(entry, ("name", "period"))
+    if "total_value" in entry:
+        kept["total_value"] = pick(entry["total_value"], ("value",))
+    if isinstance(entry.get("values"), list):
+        kept["values"] = [pick(each, ("value", "end_time")) for each in entry["values"]]
+    return kept
 
 
 def insights_by_name(insights: Any) -> dict[str, Any]:

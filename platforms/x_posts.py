@@ -187,6 +187,8 @@ def _readings(ids: Sequence[str], answer: Any, private: Sequence[Any], failed: C
         if post_id is None or post_id not in ids or (post_id in failed and "public_metrics" not in post):
             continue
         raw: Raw = {"post": pick(post, ("id", "created_at", "public_metrics", "attachments"))}
+        if isinstance(post.get("attachments"), dict):
+            raw["post"]["attachments"] = pick(post["attachments"], ("media_keys",))
         keys = _media_keys(raw)
         if keys:
             raw["media"] = [pick(media[k], ("media_key", "type", "public_metrics")) for k in keys if k in media]
