@@ -142,6 +142,8 @@ class Platform:
     has_posts: ClassVar[bool] = True
     has_probe: ClassVar[bool] = True
     has_listing: ClassVar[bool] = False
+    kept_of_removed: ClassVar[tuple[str, ...] | None] = None
+    """What may stay of the raw answers of a post that was removed; None where nothing has to go."""
 
     refresh: ClassVar[Refresh | None] = None
     gate_scope: ClassVar[Scope] = "account"
@@ -246,6 +248,10 @@ class Platform:
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
         """Our columns from one raw answer. Pure; what the answer lacks is absent."""
         return {dimension: count(raw, path) for dimension, path in self.fields.items()}
+
+    def without_content(self, raw: Raw) -> Raw:
+        """A raw answer as it may be kept of a post that was removed. The numbers in it stay."""
+        return raw if self.kept_of_removed is None else pick(raw, self.kept_of_removed)
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         """Our account columns from one raw answer."""

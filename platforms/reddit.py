@@ -47,6 +47,8 @@ class Reddit(RedditErrors):
     batch_size = 100  # more is answered with an empty list, as if every post were gone
     shares_calls = True
     has_listing = True
+    # https://support.reddithelp.com/hc/en-us/articles/16160319875092: what is deleted there is deleted here
+    kept_of_removed = POST + STATE
     gate_scope = "app"
     gates_by_group = False
 
