@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from accounts.services import flights, gates, redelivery
-from analytics.services import captured, collect, due, imports
+from analytics.services import captured, collect, content, due, imports, retention
 
 
 def _until() -> float:
@@ -59,6 +59,14 @@ def wake_importers() -> None:
 def tell_captured() -> None:
     """Tell those who asked for it of new snapshots."""
     captured.tell()
+
+
+@shared_task(ignore_result=True)
+def empty_old_raw() -> None:
+    """With a broker it goes on until all is done; without one beat has other work, and goes on tomorrow."""
+    content.remove_marked()
+    if not retention.empty_old(until=_until()) and not settings.CELERY_TASK_ALWAYS_EAGER:
+        empty_old_raw.apply_async(expires=3600)
 
 
 @shared_task(ignore_result=True)

@@ -41,6 +41,7 @@ def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:
         "refresh-due-tokens": entry("accounts.tasks.refresh_due_tokens", 300),
         "deliver-webhooks": entry("accounts.tasks.deliver_webhooks", 5),
         "tell-captured": entry("analytics.tasks.tell_captured", 15),
+        "empty-old-raw": entry("analytics.tasks.empty_old_raw", crontab(hour=3, minute=47), expires=3600),
         "sweep": entry("analytics.tasks.sweep", crontab(hour=3, minute=17), expires=3600),
     }
 

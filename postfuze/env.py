@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ FALSE = {"0", "false", "no", "n", "off"}
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?")
 
+Retention = dict[str, timedelta | None]
 Cadence = tuple[tuple[timedelta | None, timedelta], ...]
 
 
@@ -152,6 +153,37 @@ def cadence(value: str) -> Cadence:
     if len(ages) != len(steps) - 1 or steps[-1][0] is not None or ages != sorted(set(ages)):
         raise ValueError("expected ascending ages and * last, as 1d=30m,7d=6h,90d=1d,*=7d")
     return tuple(steps)
+
+
+def retention(platforms: Iterable[str], defaults: dict[str, timedelta]) -> Callable[[str], Retention]:
+    """`linkedin=365d,*=forever`: how long for each platform, None for ever. `*` is whoever is not named.
+
+    A default that is not named holds on, unless `*` is shorter.
+    """
+    known = sorted(platforms)
+
+    def parse(value: str) -> Retention:
+        given: Retention = {}
+        for pair in names(value):
+            name, _, kept = (part.strip() for part in pair.partition("="))
+            if name not in ("*", *known) or name in given:
+                raise ValueError(f"{name!r} is unknown or named twice, expected *, {', '.join(known)}")
+            given[name] = None if kept == "forever" else _kept(kept)
+        rest = given.get("*")
+        return {name: given.get(name, _shorter(defaults.get(name), rest)) for name in known}
+
+    return parse
+
+
+def _kept(value: str) -> timedelta:
+    kept = duration(value)
+    if kept > timedelta(days=36_500):
+        raise ValueError(f"expected forever or at most 36500d, not {value!r}")
+    return kept
+
+
+def _shorter(*durations: timedelta | None) -> timedelta | None:
+    return min((each for each in durations if each is not None), default=None)
 
 
 def fernet_keys(value: str) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kombu import Exchange, Queue
 
+from platforms.registry import PLATFORMS
 from postfuze import env as parse
 from postfuze.logs import logging_config, start_sentry
 
@@ -161,6 +162,12 @@ COLLECT_TASK_SECONDS = env("COLLECT_TASK_SECONDS", partial(parse.whole, at_least
 IMPORT_EVERY = env("IMPORT_EVERY", parse.duration, timedelta(hours=1))
 TOKEN_REFRESH_MARGIN = env("TOKEN_REFRESH_MARGIN", partial(parse.whole, at_least=0, at_most=86400), 300)
 LIVE_SHARE_OF_LIMITS = env("LIVE_SHARE_OF_LIMITS", parse.share, 0.2)  # of each platform limit, kept for live reads
+
+# --- keeping
+
+RAW_RETENTION_DEFAULTS = {"linkedin": timedelta(days=365)}
+parse_retention = parse.retention(PLATFORMS, RAW_RETENTION_DEFAULTS)
+RAW_RETENTION: parse.Retention = env("RAW_RETENTION", parse_retention, parse_retention("*=forever"))
 
 # --- Redis, Celery and limits
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,12 +13,23 @@ from django.utils.timesince import timesince
 from unfold.decorators import display
 
 from analytics import staff
-from analytics.admin.words import NAMED_ACCOUNTS, NAMED_TARGETS, account_name, reason_in_words, target_name, words
+from analytics.admin.words import (
+    NAMED_ACCOUNTS,
+    NAMED_TARGETS,
+    account_name,
+    label_of,
+    reason_in_words,
+    target_name,
+    words,
+)
 from analytics.models import AccountMetrics, Heartbeat, PostAnalytics
 from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS, account_row, post_row
 from platforms import registry
 from platforms.base import Platform
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link_to, number, row_url
+
+ANSWER = ("The platform's answer", {"fields": ("raw",)})
+EMPTIED = ("The platform's answer", {"fields": ("emptied",)})
 
 
 class SnapshotAdmin(ReadOnlyAdmin):
@@ -34,6 +46,19 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("raw")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        gone = obj is not None and obj.raw is None
+        return tuple(EMPTIED if gone and each is ANSWER else each for each in fieldsets)
+
+    @display(description="raw")
+    def emptied(self, row: Any) -> str:
+        """Every snapshot had an answer; where there is none, it was taken out."""
+        kept = settings.RAW_RETENTION.get(row.platform)
+        now = timezone.now()
+        why = f": answers of {label_of(row.platform)} are kept for {timesince(now - kept, now)}" if kept else ""
+        return f"Emptied{why}. The numbers stay."
 
     @display(description="numbers")
     def numbers(self, row: Any) -> SafeString:
@@ -100,7 +125,7 @@ class PostAnalyticsAdmin(SnapshotAdmin):
             },
         ),
         (None, {"fields": ("numbers",)}),
-        ("The platform's answer", {"fields": ("raw",)}),
+        ANSWER,
     )
     target_link = link_to("target")
     target_column = link_to("target", text=target_name)
@@ -132,7 +157,7 @@ class AccountMetricsAdmin(SnapshotAdmin):
     fieldsets = (
         (None, {"fields": (("captured_at", "platform"), ("account_link", "mapping_version"))}),
         (None, {"fields": ("numbers",)}),
-        ("The platform's answer", {"fields": ("raw",)}),
+        ANSWER,
     )
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:

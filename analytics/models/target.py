@@ -39,6 +39,7 @@ class Target(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False)
     missing_count = models.PositiveIntegerField(default=0, editable=False)
     gone_at = models.DateTimeField(null=True, blank=True)
+    content_to_remove = models.BooleanField(default=False, editable=False)
     last_error_code = models.CharField(max_length=64, blank=True, editable=False)
     last_error_detail = models.TextField(blank=True, editable=False)
     last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -54,6 +55,7 @@ class Target(models.Model):
                 name="target_due",
                 condition=models.Q(next_collect_at__isnull=False),
             ),
+            models.Index(fields=["id"], name="target_content_to_remove", condition=models.Q(content_to_remove=True)),
         ]
         constraints = [
             models.UniqueConstraint(

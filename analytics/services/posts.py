@@ -12,6 +12,7 @@ from accounts.models import EventType, SocialAccount
 from accounts.services import events
 from analytics.models import Post, PostStatus, Target, TargetStatus
 from analytics.serializers import PostSerializer
+from analytics.services import content
 from analytics.services.lanes import lane_of
 
 
@@ -178,7 +179,7 @@ def _apply_target(target: Target, given: dict[str, Any]) -> None:
 
 
 def delete(post: Post) -> None:
-    """Gone from every read; snapshots are kept."""
+    """Gone from every read; snapshots are kept, without content where a platform wants that."""
     now = timezone.now()
     with transaction.atomic():
         Post.objects.filter(pk=post.pk, deleted_at=None).update(deleted_at=now, updated_at=now)
@@ -186,6 +187,10 @@ def delete(post: Post) -> None:
         Target.objects.filter(pk__in=list(targets.values_list("pk", flat=True))).update(
             deleted_at=now, next_collect_at=None, claim=None, claimed_until=None, updated_at=now
         )
+        owing = Target.objects.filter(post=post, platform__in=content.DUTIES)
+        is_owed = bool(owing.update(content_to_remove=True))
+    if is_owed:
+        content.remove_marked(owing.values_list("pk", flat=True))
 
 
 EVENTS = {

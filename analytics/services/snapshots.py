@@ -19,8 +19,9 @@ from analytics import cadence
 from analytics.formulas import engagement_rate
 from analytics.models import AccountMetrics, PostAnalytics, Target
 from analytics.services import captured as captured_events
+from analytics.services import content
 from platforms import registry
-from platforms.base import Reading
+from platforms.base import Raw, Reading
 from platforms.client import UNREADABLE
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import (
@@ -84,6 +85,7 @@ def store_posts(captured: Sequence[Captured], *, captured_at: datetime, claim: U
         outcomes = [Captured(target, result) for target, result in results.items()]
         _move_due_times(outcomes, captured_at, claim)
         _settle_ids(outcomes, captured_at)
+    _remove_content_of_gone(outcomes)
     return outcomes
 
 
@@ -130,6 +132,14 @@ def _settle_id(target: Target, own: str, now: datetime) -> bool:
     return True
 
 
+def _remove_content_of_gone(outcomes: Sequence[Captured]) -> None:
+    """After the transaction: a post may have many snapshots. Those that are marked are looked for among these."""
+    absent = [each.target for each in outcomes if each.result is None or isinstance(each.result, Gone)]
+    suspects = [target.pk for target in absent if target.platform in content.DUTIES]
+    if suspects:
+        content.remove_marked(suspects)
+
+
 def _unreadable(item: models.Model, error: Exception) -> MalformedPayload:
     logger.error("the answer for %s %s cannot be read: %s", item._meta.model_name, item.pk, type(error).__name__)
     return MalformedPayload("The platform's answer could not be read.")
@@ -141,18 +151,32 @@ def _refused() -> MalformedPayload:
 
 def post_snapshot(target: Target, reading: Reading, captured_at: datetime) -> PostAnalytics:
     """The unsaved snapshot of a reading."""
-    values = _storable(registry.get(target.platform).metrics(reading.raw))
+    columns = post_columns(target.platform, reading.raw)
     return PostAnalytics(
         target_id=target.pk,
         account_id=target.account_id,
         platform=target.platform,
         captured_at=captured_at,
-        engagement_rate=engagement_rate(values),
-        unavailable=_reasons(reading, values),
+        unavailable=reasons_left(reading.unavailable, columns),
         raw=clean(reading.raw),
         mapping_version=MAPPING_VERSION,
-        **{dimension.value: values.get(dimension) for dimension in Dimension},
+        **columns,
     )
+
+
+def post_columns(platform: str, raw: Raw) -> dict[str, Any]:
+    """What a raw answer says in our columns, and the rate derived from them."""
+    values = _storable(registry.get(platform).metrics(raw))
+    return {
+        **{dimension.value: values.get(dimension) for dimension in Dimension},
+        "engagement_rate": engagement_rate(values),
+    }
+
+
+def account_columns(platform: str, raw: Raw) -> dict[str, Any]:
+    """The same for an account's raw answer."""
+    values = _storable(registry.get(platform).account_metrics(raw))
+    return {dimension.value: values.get(dimension) for dimension in AccountDimension}
 
 
 def _storable(values: Mapping[Any, int | None]) -> dict[Any, int | None]:
@@ -163,8 +187,9 @@ def _storable(values: Mapping[Any, int | None]) -> dict[Any, int | None]:
     return {name: None if name in too_large else value for name, value in values.items()}
 
 
-def _reasons(reading: Reading, values: Mapping[Any, int | None]) -> dict[str, str]:
-    return {str(name): str(reason) for name, reason in reading.unavailable.items() if values.get(name) is None}
+def reasons_left(reasons: Mapping[str, str], columns: Mapping[str, Any]) -> dict[str, str]:
+    """The reasons of those columns that are null."""
+    return {str(name): str(reason) for name, reason in reasons.items() if columns.get(name) is None}
 
 
 def _insert(rows: Sequence[models.Model]) -> set[int]:
@@ -248,7 +273,8 @@ def _missing(target: Target, result: Gone | None, now: datetime, step: timedelta
     detail = result.detail if result is not None else "The platform's answer left the post out."
     told = {**_told(Gone.code, detail, now), "missing_count": misses}
     if result is not None or misses >= MISSES_UNTIL_GONE:
-        return {"next_collect_at": None, "gone_at": now, **told}
+        duty = {"content_to_remove": True} if target.platform in content.DUTIES else {}
+        return {"next_collect_at": None, "gone_at": now, **told, **duty}
     return {"next_collect_at": now + cadence.retry_delay(misses, cap=step, spread=spread), **told}
 
 
@@ -290,15 +316,15 @@ def _insert_account(account: SocialAccount, reading: Reading, captured_at: datet
 
 def account_snapshot(account: SocialAccount, reading: Reading, captured_at: datetime) -> AccountMetrics:
     """The unsaved snapshot of an account's reading."""
-    values = _storable(registry.get(account.platform).account_metrics(reading.raw))
+    columns = account_columns(account.platform, reading.raw)
     return AccountMetrics(
         account_id=account.pk,
         platform=account.platform,
         captured_at=captured_at,
-        unavailable=_reasons(reading, values),
+        unavailable=reasons_left(reading.unavailable, columns),
         raw=clean(reading.raw),
         mapping_version=MAPPING_VERSION,
-        **{dimension.value: values.get(dimension) for dimension in AccountDimension},
+        **columns,
     )
 
 

@@ -223,6 +223,18 @@ def test_a_first_snapshot_and_one_of_a_platform_no_longer_known_are_shown(staff:
         assert staff.get(listing(type(each))).status_code == 200
 
 
+def test_an_emptied_answer_is_told_from_one_that_is_there(staff: Any, settings: Any) -> None:
+    settings.RAW_RETENTION = settings.RAW_RETENTION | {"x": timedelta(days=365)}
+    for factory in (PostAnalyticsFactory, AccountMetricsFactory):
+        row = factory(raw={"marker": 1})
+        assert b"marker" in staff.get(page(row)).content
+        type(row).objects.filter(pk=row.pk).update(raw=None)
+        content = staff.get(page(row)).content.decode().replace("\xa0", " ")
+        assert "Emptied: answers of X are kept for 1 year. The numbers stay." in content
+    settings.RAW_RETENTION = dict.fromkeys(settings.RAW_RETENTION)
+    assert "Emptied. The numbers stay." in staff.get(page(row)).content.decode()
+
+
 def test_snapshots_posts_and_targets_can_only_be_looked_at(staff: Any) -> None:
     row, metrics = PostAnalyticsFactory(), AccountMetricsFactory()
     Heartbeat.objects.create(name="collect", at=timezone.now())

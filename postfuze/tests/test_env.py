@@ -8,6 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 from postfuze import env
 
 KEY = "dGVzdC1vbmx5LWtleS10aGF0LWVuY3J5cHRzLW5vbmU="
+DAY, YEAR = timedelta(days=1), timedelta(days=365)
+RETENTION = env.retention(("linkedin", "reddit", "x"), {"linkedin": YEAR})
 LIMITS = {"all": 600, "posts": 120, "social_accounts": 20}
 
 
@@ -49,6 +51,10 @@ def test_the_process_wins_over_the_file(monkeypatch: Any, tmp_path: Path) -> Non
         (env.rate_limits(LIMITS), "all=6, social-accounts=2", {"all": 6, "posts": 120, "social_accounts": 2}),
         (env.duration, "30m", timedelta(minutes=30)),
         (env.cadence, "1d=30m,*=7d", ((timedelta(days=1), timedelta(minutes=30)), (None, timedelta(days=7)))),
+        (RETENTION, "*=forever", {"linkedin": YEAR, "reddit": None, "x": None}),
+        (RETENTION, "x=30d", {"linkedin": YEAR, "reddit": None, "x": timedelta(days=30)}),
+        (RETENTION, "*=2w", dict.fromkeys(("linkedin", "reddit", "x"), timedelta(weeks=2))),
+        (RETENTION, "linkedin=forever, *=9999d, x=1h", {"linkedin": None, "reddit": 9999 * DAY, "x": DAY / 24}),
         (env.fernet_keys, f"{KEY},{KEY}", [KEY, KEY]),
         (env.redis_url, "redis://:p@localhost:6379/1", "redis://:p@localhost:6379/1"),
     ],
@@ -77,6 +83,12 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (env.host_map, "https://api.x.com=http://127.0.0.1"),
         (env.host_map, "api.x.com=127.0.0.1:9001"),
         (env.host_map, "a.b=http://x,a.b=http://y"),
+        (RETENTION, "linkedn=365d"),
+        (RETENTION, "linkedin"),
+        (RETENTION, "linkedin=never"),
+        (RETENTION, "linkedin=0d"),
+        (RETENTION, "linkedin=999999w"),
+        (RETENTION, "x=1d,x=2d"),
         (env.rate_limits(LIMITS), "everything=1"),
         (env.rate_limits(LIMITS), "all=0"),
         (env.rate_limits(LIMITS), "all"),
