@@ -1,17 +1,16 @@
 """Run one due pass."""
 
 import json
-import sys
 import time
 import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from accounts.models import SocialAccount
+from analytics.management.progress import progress_bar
 from analytics.services import collect, due
 from platforms import registry
 
@@ -33,8 +32,7 @@ class Command(BaseCommand):
         if limit is not None and limit < 1:
             raise CommandError("--limit must be 1 or more.")
         started = time.monotonic()
-        quiet = bool(options["json"]) or not sys.stderr.isatty()
-        with _progress(quiet) as bar:
+        with progress_bar(is_quiet=bool(options["json"])) as bar:
             waiting = due.count_due(scope)
             task = bar.add_task("collecting", total=waiting if limit is None else min(limit, waiting))
             summary = collect.run_pass(
@@ -73,8 +71,3 @@ def _account_id(text: str | None) -> uuid.UUID | None:
     except (ValueError, SocialAccount.DoesNotExist) as error:
         raise CommandError(f"There is no account {text}.") from error
     return account.pk
-
-
-def _progress(quiet: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=quiet)
