@@ -5,7 +5,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from accounts.services import flights, gates, redelivery
+from accounts.services import audit, flights, gates, redelivery
 from analytics.services import captured, collect, content, due, imports, retention
 
 
@@ -75,3 +75,4 @@ def sweep() -> None:
     flights.forget_landed()
     gates.open_expired()
     redelivery.forget_old()
+    audit.forget_old(until=_until())

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
@@ -18,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.module_loading import import_string
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.views import ChangeList
@@ -132,6 +134,23 @@ class Admin(ModelAdmin):
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any] | None:
         """What a search means, where it is not a part of any of `search_fields`."""
         return None
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.audit(request, obj, "add", message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.audit(request, obj, "change", message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for row in queryset:
+            self.audit(request, row, "delete", "")
+        return super().log_deletions(request, queryset)
+
+    def audit(self, request: HttpRequest, row: Model, verb: str, message: Any) -> None:
+        """Whatever staff changed is told to the audit; an action of one's own tells by `log_change`."""
+        import_string(settings.ADMIN_AUDIT)(request, row, verb, message)
 
     def one(self, request: HttpRequest, object_id: str) -> Any:
         """The row that a button was pressed for; 404 if there is none, 403 if it must not be seen."""

@@ -12,10 +12,11 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from postfuze.api.durations import duration
+
 REQUIRED: Any = object()
 TRUE = {"1", "true", "yes", "y", "on"}
 FALSE = {"0", "false", "no", "n", "off"}
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?")
 
 Retention = dict[str, timedelta | None]
@@ -136,13 +137,6 @@ def _labelled(name: str, number: str) -> int:
         raise ValueError(f"{name}: {error}") from None
 
 
-def duration(value: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})([smhdw])", value.strip(), re.ASCII)
-    if not match or int(match[1]) == 0:
-        raise ValueError(f"expected a duration as 30m, 6h or 7d, not {value!r}")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
-
-
 def cadence(value: str) -> Cadence:
     """`1d=30m,7d=6h,*=7d`: up to that age, at that interval; ages ascend and `*` is the last."""
     steps: list[tuple[timedelta | None, timedelta]] = []
@@ -168,17 +162,18 @@ def retention(platforms: Iterable[str], defaults: dict[str, timedelta]) -> Calla
             name, _, kept = (part.strip() for part in pair.partition("="))
             if name not in ("*", *known) or name in given:
                 raise ValueError(f"{name!r} is unknown or named twice, expected *, {', '.join(known)}")
-            given[name] = None if kept == "forever" else _kept(kept)
+            given[name] = None if kept == "forever" else keeping(kept)
         rest = given.get("*")
         return {name: given.get(name, _shorter(defaults.get(name), rest)) for name in known}
 
     return parse
 
 
-def _kept(value: str) -> timedelta:
+def keeping(value: str) -> timedelta:
+    """How long something is kept: a duration that a date has room for."""
     kept = duration(value)
     if kept > timedelta(days=36_500):
-        raise ValueError(f"expected forever or at most 36500d, not {value!r}")
+        raise ValueError(f"expected at most 36500d, not {value!r}")
     return kept
 
 

@@ -168,6 +168,7 @@ LIVE_SHARE_OF_LIMITS = env("LIVE_SHARE_OF_LIMITS", parse.share, 0.2)  # of each 
 RAW_RETENTION_DEFAULTS = {"linkedin": timedelta(days=365)}
 parse_retention = parse.retention(PLATFORMS, RAW_RETENTION_DEFAULTS)
 RAW_RETENTION: parse.Retention = env("RAW_RETENTION", parse_retention, parse_retention("*=forever"))
+AUDIT_KEEP = env("AUDIT_KEEP", parse.keeping, timedelta(days=400))
 
 # --- Redis, Celery and limits
 
@@ -210,6 +211,8 @@ CELERY_TIMEZONE = "UTC"
 
 API_RATE_DEFAULTS = {"all": 600, "posts": 120, "social_accounts": 20, "webhooks": 60}
 API_RATE_LIMITS: dict[str, int] = env("API_RATE_LIMITS", parse.rate_limits(API_RATE_DEFAULTS), API_RATE_DEFAULTS)
+API_AUDIT = "accounts.services.audit.record_call"  # told of every write that succeeded
+ADMIN_AUDIT = "accounts.services.audit.record_staff"
 API_LAST_PASS = "analytics.selectors.last_pass_at"  # asked by /api/v1/ready
 
 REST_FRAMEWORK = {

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
@@ -188,6 +189,8 @@ class SocialAccountAdmin(Admin):
         accounts = list(chosen.defer(None))  # tokens and all: what is refused must be what was read
         found = health.check_all(accounts, since=began, deadline=began + PROBE_SECONDS)
         took = time.monotonic() - began
+        for account in accounts:
+            self.log_change(request, account, "Probed.")
         return self.page(request, row, "admin/accounts/probe.html", title="Health", found=found, took=took)
 
     # --- disabling -----------------------------------------------------------
@@ -213,8 +216,9 @@ class SocialAccountAdmin(Admin):
         return self.back_to(account)
 
     def _disable(self, request: HttpRequest, account: SocialAccount) -> None:
-        connections.disable(account)
-        self.log_change(request, account, "Disabled.")
+        with transaction.atomic():
+            connections.disable(account)
+            self.log_change(request, account, "Disabled.")
 
     @action(description="Enable", url_path="enable", permissions=["change"], icon="check_circle")
     def enable(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -225,8 +229,9 @@ class SocialAccountAdmin(Admin):
             text = "Its platform is called again, with the tokens that are stored."
             return self.confirm(request, account, title="Enable this account?", text=text, button="Enable")
         else:
-            connections.update(account, {"status": Status.ACTIVE})
-            self.log_change(request, account, "Enabled.")
+            with transaction.atomic():
+                connections.update(account, {"status": Status.ACTIVE})
+                self.log_change(request, account, "Enabled.")
             messages.success(request, f"{account} is active.")
         return self.back_to(account)
 

@@ -1,6 +1,7 @@
 """Who owns what, and through which connection it is measured."""
 
 from accounts.models.api_key import ApiKey
+from accounts.models.audit_entry import Actor, AuditEntry
 from accounts.models.flight import Flight
 from accounts.models.gate import Gate
 from accounts.models.modes import Mode
@@ -14,7 +15,9 @@ from accounts.models.webhook_event import EventType, WebhookEvent
 from accounts.models.webhook_mark import WebhookMark
 
 __all__ = [
+    "Actor",
     "ApiKey",
+    "AuditEntry",
     "DeliveryStatus",
     "DisabledReason",
     "EventType",

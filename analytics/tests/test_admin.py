@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Flight, Gate, SocialAccount, Status, WebhookDelivery, WebhookEvent, WebhookMark
+from accounts.models import AuditEntry, Flight, Gate, SocialAccount, Status, WebhookDelivery, WebhookEvent, WebhookMark
 from accounts.services import gates
 from accounts.services.events import emit_account_event
 from accounts.tests.factories import (
@@ -82,6 +82,7 @@ def a_row_of_each(number: int = 1) -> list[str]:
         WebhookMark.objects.create(organization=account.organization, mode="test", snapshot_ids=[1, 2])
         hidden += [endpoint.secret, SECRET]
         user = User.objects.create_user(f"user-{account.pk}")
+        AuditEntry.objects.create(organization=account.organization, actor_kind="key", object_id=str(account.pk))
         LogEntry.objects.log_actions(user.pk, [account], 2, "Disabled.", single_object=True)
         hidden += [account.access_token, account.refresh_token, network.client_secret, "the-client-secret"]
         hidden += [key.secret_hash, text, text[-43:]]

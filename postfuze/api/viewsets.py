@@ -4,6 +4,8 @@ import re
 import uuid
 from typing import Any
 
+from django.conf import settings
+from django.utils.module_loading import import_string
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -36,6 +38,13 @@ class OrganizationViewSet(GenericViewSet):
         for name in self.uuid_kwargs:
             if name in self.kwargs:
                 self.kwargs[name] = as_uuid(self.kwargs[name])
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Whatever changed something by a key is told to the audit."""
+        if request.method not in SAFE_METHODS and response.status_code < 400:
+            given = request.resolver_match.kwargs if request.resolver_match else {}
+            import_string(settings.API_AUDIT)(request, response, dict(given))
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def check_scope(self, request: Request) -> None:
         if self.write_scope is None or request.method in SAFE_METHODS:

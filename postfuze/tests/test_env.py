@@ -89,6 +89,8 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (RETENTION, "linkedin=0d"),
         (RETENTION, "linkedin=999999w"),
         (RETENTION, "x=1d,x=2d"),
+        (env.keeping, "forever"),
+        (env.keeping, "36501d"),
         (env.rate_limits(LIMITS), "everything=1"),
         (env.rate_limits(LIMITS), "all=0"),
         (env.rate_limits(LIMITS), "all"),

@@ -1,12 +1,13 @@
 """Create an API key."""
 
-import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
-from accounts.models import Mode, Organization
-from accounts.services import keys
+from accounts.management.organizations import organization_named
+from accounts.models import Mode
+from accounts.services import audit, keys
 
 
 class Command(BaseCommand):
@@ -21,13 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="")
 
     def handle(self, *args: Any, org: str, test: bool, scopes: list[str], name: str, **options: Any) -> None:
-        try:
-            organization = Organization.objects.get(pk=uuid.UUID(org))
-        except (ValueError, Organization.DoesNotExist) as error:
-            raise CommandError(f"There is no organization {org}.") from error
+        organization, mode = organization_named(org), Mode.TEST if test else Mode.LIVE
         wanted = [scope for given in scopes for scope in given.replace(",", " ").split()]
         try:
-            _, text = keys.create_key(organization, mode=Mode.TEST if test else Mode.LIVE, scopes=wanted, name=name)
+            with transaction.atomic():
+                key, text = keys.create_key(organization, mode=mode, scopes=wanted, name=name)
+                audit.record_command("create_api_key", key)
         except ValueError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(text)

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from accounts.models import Organization
+from accounts.services import audit
 
 
 class Command(BaseCommand):
@@ -16,4 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         if not 0 < len(name.strip()) <= 200:
             raise CommandError("NAME must have 1 to 200 characters.")
-        self.stdout.write(str(Organization.objects.create(name=name.strip()).id))
+        with transaction.atomic():
+            organization = Organization.objects.create(name=name.strip())
+            audit.record_command("create_org", organization)
+        self.stdout.write(str(organization.pk))
