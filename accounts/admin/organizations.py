@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -102,19 +103,43 @@ class OrganizationAdmin(Admin):
                 request, organization, title="Create an API key", text=text, button="Create key", form=form
             )
         given = form.cleaned_data
-        key, secret = keys.create_key(
-            organization,
-            mode=given["mode"],
-            name=given["name"],
-            scopes=given["scopes"],
-            expires_at=given["last_day"],
-        )
-        self.log_addition(request, key, "Created in the admin.")
-        answer = self.page(
-            request, organization, "admin/accounts/key_created.html", title="API key created", key=key, secret=secret
-        )
-        answer["Cache-Control"] = "no-store"
-        return answer
+        with transaction.atomic():
+            key, secret = keys.create_key(
+                organization,
+                mode=given["mode"],
+                name=given["name"],
+                scopes=given["scopes"],
+                expires_at=given["last_day"],
+            )
+            self.log_addition(request, key, "Created in the admin.")
+        return shown_once(self, request, organization, key, secret)
+
+
+def shown_once(page: Admin, request: HttpRequest, row: Model, key: ApiKey, secret: str) -> HttpResponse:
+    """The one answer that a new key's text is in."""
+    title = "API key created"
+    answer = page.page(request, row, "admin/accounts/key_created.html", title=title, key=key, secret=secret)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+class RotateForm(forms.Form):
+    """How long the old key works on."""
+
+    keep_old_for = forms.TypedChoiceField(
+        label="The old key works on for",
+        coerce=lambda hours: timedelta(hours=int(hours)),
+        choices=[
+            ("0", "no time: end it now"),
+            ("1", "an hour"),
+            ("24", "a day"),
+            ("168", "a week"),
+            ("720", "30 days"),
+        ],
+        initial="24",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Until whoever uses it has the new one.",
+    )
 
 
 @admin.register(ApiKey)
@@ -140,7 +165,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "created_at",
     )
     actions = ("revoke_selected",)
-    actions_detail = ("revoke",)
+    actions_detail = ("rotate", "revoke")
     organization_link = link_to("organization")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
@@ -155,12 +180,34 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @display(description="state", label={"valid": "success", "revoked": "danger", "expired": "warning"})
     def state(self, key: ApiKey) -> str:
-        if key.revoked_at is not None:
-            return "revoked"
-        return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "valid"
+        return keys.state_of(key)
 
     def has_revoke_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return bool(request.user.has_perm("accounts.change_apikey"))
+
+    def has_rotate_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perms(("accounts.add_apikey", "accounts.change_apikey"))
+
+    @action(description="Rotate", url_path="rotate", permissions=["rotate"], icon="autorenew")
+    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A new key that may do the same. Its text is in this one answer and nowhere else."""
+        old = self.one(request, object_id)
+        if keys.state_of(old) != keys.VALID:
+            messages.warning(request, f"{old} is {keys.state_of(old)}: make a new key at its organization.")
+            return self.back_to(old)
+        form = RotateForm(request.POST or None)
+        if not form.is_valid():
+            text = "A new key with the same mode, scopes and end is shown once, on the next page."
+            return self.confirm(request, old, title="Rotate this key?", text=text, button="Rotate", form=form)
+        try:
+            with transaction.atomic():
+                key, secret = keys.rotate_key(old, keep_old_for=form.cleaned_data["keep_old_for"])
+                self.log_change(request, old, f"Replaced by {key}.")
+                self.log_addition(request, key, f"Replaces {old}.")
+        except ValueError as error:  # it ended while the form was looked at
+            messages.warning(request, str(error))
+            return self.back_to(old)
+        return shown_once(self, request, old.organization, key, secret)
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
@@ -180,5 +227,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return self.back_to(key)
 
     def _revoke(self, request: HttpRequest, key: ApiKey) -> None:
-        keys.revoke_key(key)
-        self.log_change(request, key, "Revoked.")
+        with transaction.atomic():
+            keys.revoke_key(key)
+            self.log_change(request, key, "Revoked.")

@@ -1,4 +1,4 @@
-"""Creating, finding and revoking API keys."""
+"""Creating, finding, rotating and revoking API keys."""
 
 import base64
 import hashlib
@@ -7,11 +7,13 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import ApiKey, Mode, Organization
 
+VALID = "valid"
 SCOPES = ("posts:write", "accounts:write", "webhooks:write")
 _FORM = re.compile(r"sk_(live|test)_([a-z0-9]{12})([A-Za-z0-9_-]{43})")
 _USED_EVERY = timedelta(minutes=1)
@@ -73,12 +75,38 @@ def find_key(text: str) -> ApiKey | None:
     key = ApiKey.objects.select_related("organization").filter(prefix=prefix).first()
     if key is None or key.mode != mode or not hmac.compare_digest(key.secret_hash, _hash(secret)):
         return None
-    now = timezone.now()
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+    if state_of(key) != VALID:
         return None
+    now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at > _USED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
+
+
+def rotate_key(key: ApiKey, *, keep_old_for: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
+    """A key that may do the same, and its text, which is shown once; the old one works on for a while.
+
+    ValueError for a key that is no longer valid.
+    """
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update().select_related(None).get(pk=key.pk)
+        if state_of(key) != VALID:
+            raise ValueError(f"{key} is {state_of(key)}: make a new key instead")
+        given = {"mode": key.mode, "scopes": key.scopes, "name": key.name, "expires_at": key.expires_at}
+        new, text = create_key(key.organization, **given)
+        ends_at = timezone.now() + keep_old_for
+        if not keep_old_for:
+            revoke_key(key)
+        elif key.expires_at is None or ends_at < key.expires_at:
+            ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
+    return new, text
+
+
+def state_of(key: ApiKey) -> str:
+    """Whether a key lets anybody in, and why not."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else VALID
 
 
 def revoke_key(key: ApiKey) -> None:

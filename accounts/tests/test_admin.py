@@ -122,6 +122,32 @@ def test_a_key_that_makes_no_sense_is_not_created(staff: Any, given: dict[str, A
     assert not ApiKey.objects.exists()
 
 
+def test_a_key_is_rotated_by_a_form_and_the_new_one_shown_once(staff: Any) -> None:
+    old, old_text = make_key(scopes=["posts:write"])
+    assert b"Rotate" in staff.get(page(old, "rotate")).content
+    assert staff.post(page(old, "rotate"), {"keep_old_for": "5"}).status_code == 200
+    assert ApiKey.objects.count() == 1
+    answer = staff.post(page(old, "rotate"), {"keep_old_for": "24"})
+    text = answer.context["secret"]
+    assert answer.content.decode().count(text) == 1 and "no-store" in answer.headers["Cache-Control"]
+    new = keys.find_key(text)
+    assert new is not None and (new.organization, new.scopes) == (old.organization, ["posts:write"])
+    assert keys.find_key(old_text) == old
+    old.refresh_from_db()
+    assert timedelta(hours=23) < old.expires_at - timezone.now() <= timedelta(hours=24)
+    staff.post(page(old, "rotate"), {"keep_old_for": "0"})
+    assert keys.find_key(old_text) is None
+    assert staff.post(page(old, "rotate"), {"keep_old_for": "0"}).status_code == 302
+    assert ApiKey.objects.count() == 3
+
+
+def test_rotating_takes_the_right_to_make_keys(signed_in: Any) -> None:
+    key, _ = make_key()
+    client = signed_in("view_apikey", "change_apikey")
+    assert client.post(page(key, "rotate"), {"keep_old_for": "24"}).status_code == 403
+    assert ApiKey.objects.count() == 1
+
+
 def test_keys_are_revoked_one_by_one_or_together(staff: Any) -> None:
     made = [make_key() for _ in range(3)]
     staff.get(page(made[0][0], "revoke"))

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -167,6 +168,91 @@ def test_an_unknown_scope_is_an_error_that_names_it() -> None:
     with pytest.raises(CommandError, match="unknown scope posts:read"):
         call_command("create_api_key", str(OrganizationFactory().pk), "--scopes", "posts:read")
     assert not ApiKey.objects.exists()
+
+
+def test_a_rotated_key_may_do_the_same_and_the_old_one_works_on_for_a_while(capsys: Any, client_for: Any) -> None:
+    old, old_text = make_key(mode="live", scopes=["posts:write"], name="Reports")
+    call_command("rotate_api_key", f"sk_live_{old.prefix}", "--keep-old-for", "2h")
+    text = capsys.readouterr().out.strip()
+    key = keys.find_key(text)
+    assert key is not None and key != old
+    same = ("organization_id", "mode", "scopes", "name", "expires_at")
+    assert [getattr(key, name) for name in same] == [getattr(old, name) for name in same]
+    assert [client_for(each).get(URL).status_code for each in (text, old_text)] == [200, 200]
+    with time_machine.travel(timezone.now() + timedelta(hours=2, seconds=1)):
+        assert [client_for(each).get(URL).status_code for each in (text, old_text)] == [200, 401]
+
+
+def test_rotating_never_lengthens_a_keys_life_and_may_end_it_at_once(capsys: Any) -> None:
+    end = timezone.now() + timedelta(hours=1)
+    short, _ = make_key(expires_at=end)
+    call_command("rotate_api_key", str(short.pk), "--keep-old-for", "7d")
+    assert ApiKey.objects.get(pk=short.pk).expires_at == end
+    new = keys.find_key(capsys.readouterr().out.strip())
+    assert new is not None and new.expires_at == end
+    gone, text = make_key()
+    call_command("rotate_api_key", gone.prefix, "--keep-old-for", "0")
+    assert keys.find_key(text) is None
+    assert ApiKey.objects.get(pk=gone.pk).revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "says"),
+    [
+        (lambda key: keys.revoke_key(key), [], "is revoked"),
+        (lambda key: ApiKey.objects.update(expires_at=timezone.now()), [], "is expired"),
+        (lambda key: None, ["--keep-old-for", "soon"], "expected a duration"),
+        (lambda key: None, ["--keep-old-for", "999999w"], "at most 365d"),
+    ],
+)
+def test_what_cannot_be_rotated_stays_as_it_is(spoil: Any, options: list[str], says: str) -> None:
+    key, _ = make_key()
+    spoil(key)
+    before = list(ApiKey.objects.values())
+    with pytest.raises(CommandError, match=says):
+        call_command("rotate_api_key", str(key.pk), *options)
+    assert list(ApiKey.objects.values()) == before
+
+
+@pytest.mark.parametrize("name", ["id", "prefix", "label", "text"])
+def test_a_key_is_revoked_by_whatever_it_is_known_by(capsys: Any, name: str) -> None:
+    key, text = make_key()
+    other, _ = make_key()
+    named = {"id": str(key.pk), "prefix": key.prefix, "label": str(key), "text": text}[name]
+    call_command("revoke_api_key", named)
+    assert text[-43:] not in capsys.readouterr().out
+    assert keys.find_key(text) is None
+    assert ApiKey.objects.get(pk=other.pk).revoked_at is None
+
+
+@pytest.mark.parametrize("command", ["rotate_api_key", "revoke_api_key"])
+@pytest.mark.parametrize("named", ["nonsense", "", "abcdefghijkl", "00000000-0000-4000-8000-000000000000", "\x00"])
+def test_a_key_that_there_is_not_is_an_error_that_says_so(command: str, named: str) -> None:
+    make_key()
+    with pytest.raises(CommandError, match="There is no key"):
+        call_command(command, named)
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
+
+
+def test_an_organizations_keys_are_listed_without_their_secrets(capsys: Any, client_for: Any) -> None:
+    organization = OrganizationFactory()
+    used, text = make_key(organization, name="Reports", scopes=["posts:write"])
+    ended, _ = make_key(organization, mode="live")
+    keys.revoke_key(ended)
+    make_key()
+    client_for(text).get(URL)
+    call_command("list_api_keys", str(organization.pk), "--json")
+    out = capsys.readouterr().out
+    assert used.secret_hash not in out and text[-43:] not in out
+    rows = {row["id"]: row for row in json.loads(out)}
+    assert set(rows) == {str(used.pk), str(ended.pk)}
+    told = rows[str(used.pk)]
+    assert (told["name"], told["mode"], told["scopes"]) == ("Reports", "test", ["posts:write"])
+    assert told["key"] == str(used)
+    assert (told["state"], rows[str(ended.pk)]["state"]) == ("valid", "revoked")
+    assert told["last_used_at"] is not None and rows[str(ended.pk)]["last_used_at"] is None
+    call_command("list_api_keys", str(organization.pk))
+    assert f"sk_test_{used.prefix}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201])
