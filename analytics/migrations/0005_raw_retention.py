@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
-        ("analytics", "0002_one_index_for_targets_of_a_post"),
+        ("analytics", "0004_imports"),
     ]
 
     operations = [
