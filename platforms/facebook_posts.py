@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from platforms.base import Account, Call, Item, Raw, Request, instant, objects
+from platforms.base import Account, Call, Item, Raw, Request, instant
 from platforms.errors import (
     AccountNotFound,
     DeadlineExceeded,
@@ -19,8 +19,10 @@ from platforms.errors import (
     TryLater,
 )
 from platforms.facebook_metrics import METRICS, REACH, STORY_METRICS, insights_of, post_raw, post_reading
-from platforms.graph import GraphPlatform, MetricRefused, TooMuchData, next_cursor, sift
+from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask
+from platforms.graph_errors import MetricRefused, TooMuchData
+from platforms.graph_insights import next_cursor, rows_by_id, sift
 
 NODE = "id,created_time,status_type,shares,attachments{media_type,type}"
 # Gated by pages_read_user_content: read apart, so that a refusal costs only these.
@@ -76,8 +78,8 @@ class _Walk:
 
     def take(self, page: Any) -> None:
         """Keep what is wanted of a page, and move on to the next."""
-        rows = objects(page["data"])
-        hits = {row["id"]: post_raw(row, listed=self.has_insights) for row in rows if row["id"] in self.wanted}
+        rows = rows_by_id(page)
+        hits = {i: post_raw(rows[i], listed=self.has_insights) for i in rows if i in self.wanted}
         self.idle = 0 if hits.keys() - self.rows.keys() else self.idle + 1
         self.rows |= hits
         self.after = next_cursor(page, self.after, linked=True)

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
-from platforms.graph import GraphPlatform, MetricRefused, insight_values, insights_by_name
-from platforms.instagram_media import FIELDS, list_media, media_metrics, read_media
+from platforms.graph import GraphPlatform
+from platforms.graph_batch import ask as ask_in_batches
+from platforms.graph_errors import MetricRefused
+from platforms.graph_insights import insight_values, insights_by_name
+from platforms.instagram_listing import list_media
+from platforms.instagram_media import read_media
+from platforms.instagram_metrics import FIELDS, media_metrics
 from platforms.oauth import Refresh
 from platforms.payloads import count, to_count
 
@@ -80,7 +86,12 @@ class Instagram(GraphPlatform):
         return account.extra.get("login") == "instagram"
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
-        return (yield from read_media(ids, account, self._node(account, "")))
+        def ask(reads: Sequence[Request]) -> Call[list[Any]]:
+            if self._by_instagram(account):  # batches are documented for the other host only
+                return list((yield tuple(reads)))
+            return (yield from ask_in_batches(reads, self, account))
+
+        return (yield from read_media(ids, account, ask=ask, alive=self._node(account, "")))
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_media(account, cursor))
