@@ -22,7 +22,7 @@ from platforms.errors import (
 )
 from platforms.oauth import Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
-from platforms.tests.test_facebook import Closed
+from platforms.tests.sample import Gates
 from platforms.threads_posts import METRICS
 from platforms.transport import Exchange
 
@@ -261,7 +261,7 @@ def test_the_same_answer_means_another_thing_elsewhere(answer: Any, on_post: typ
 
 
 def test_a_usage_header_closes_the_account_until_it_says() -> None:
-    gates, account = Closed(), account_of("threads", {})
+    gates, account = Gates(), account_of("threads", {})
     headers = {"x-business-use-case-usage": '{"1":[{"type":"threads","estimated_time_to_regain_access":9}]}'}
     transport = Answers(lambda exchange: (200, {"id": ME}, headers))
     client_for("threads", transport, account, gates=gates).run(THREADS.probe(account))
