@@ -114,9 +114,11 @@ class _Conversation:
             self._client = self._connect()
         known = self._client.account
         before = dict(known.memory)
-        result = self._client.run(call(self.platform, known))
-        if known.memory != before:
-            SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
+        try:
+            result = self._client.run(call(self.platform, known))
+        finally:  # a failure that repeats is known by what was remembered of the last one
+            if known.memory != before:
+                SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
         if not self.platform.public_reads:
             standing.record_success(self.keeper.account)
         return result
