@@ -1,7 +1,7 @@
 """Instagram, by Instagram Login or Facebook Login."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from platforms.instagram_metrics import FIELDS, media_metrics
 from platforms.oauth import Refresh
 from platforms.payloads import count, to_count
 
+# Profile views are not in the reference any more, and still answered: asked apart.
+ACCOUNT_METRICS = (("reach", "views"), ("profile_views",))
 DAY = {"period": "day", "metric_type": "total_value"}
 
 
@@ -100,21 +102,33 @@ class Instagram(GraphPlatform):
         return media_metrics(raw)
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        node, totals, visits = yield (
+        asked = [left for names in ACCOUNT_METRICS if (left := _not_retired(names, account))]
+        node, *told = yield (
             self._node(account, "followers_count,follows_count,media_count"),
-            self._totals(account, ("reach", "views")),
-            self._totals(account, ("profile_views",)),
+            *(self._totals(account, names) for names in asked),
         )
         if isinstance(node, PlatformError):
             raise AccountNotFound(node.detail) if isinstance(node, Gone) else node
         self._check(node, account)
-        if isinstance(totals, MetricRefused) and len(left := totals.left(("reach", "views"))) == 1:
-            (totals,) = yield (self._totals(account, left),)
+        answers = dict(zip(asked, told, strict=True))
+        # What a metric refuses is not always said: each by itself, then.
+        apart = [(name,) for names in asked if isinstance(answers[names], MetricRefused) for name in names]
+        apart = [names for names in apart if names not in answers]
+        if apart:
+            answers |= zip(apart, (yield tuple(self._totals(account, names) for names in apart)), strict=True)
+        return self._reading(node, answers, account)
+
+    def _reading(self, node: Raw, answers: Mapping[tuple[str, ...], Any], account: Account) -> Reading:
+        refused = {names: answer for names, answer in answers.items() if isinstance(answer, MetricRefused)}
+        account.retired.update(f"account:{n[0]}" for n, answer in refused.items() if len(n) == 1 and answer.general)
+        denied = {name for names, answer in answers.items() if isinstance(answer, ScopeMissing) for name in names}
+        told = [answer for answer in answers.values() if not isinstance(answer, PlatformError)]
         raw: Raw = {"node": pick(node, ("id", "user_id", "followers_count", "follows_count", "media_count"))}
-        answers = [answer for answer in (totals, visits) if not isinstance(answer, PlatformError)]
-        raw["insights"] = {"data": [entry for answer in answers for entry in insight_values(answer)["data"]]}
-        names = (AccountDimension.IMPRESSIONS, AccountDimension.REACH, AccountDimension.PROFILE_VIEWS)
-        return Reading(raw, dict.fromkeys(names, Reason.SCOPE_MISSING) if isinstance(totals, ScopeMissing) else {})
+        raw["insights"] = {"data": [entry for answer in told for entry in insight_values(answer)["data"]]}
+        names = {dimension: path for dimension, path in self.account_fields.items() if isinstance(path, str)}
+        reasons: dict[str, Reason] = {each: Reason.SCOPE_MISSING for each, name in names.items() if name in denied}
+        retired = {each for each, name in names.items() if f"account:{name}" in account.retired}
+        return Reading(raw, reasons | dict.fromkeys(retired, Reason.RETIRED))
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         insights = insights_by_name(raw.get("insights"))
@@ -143,3 +157,8 @@ class Instagram(GraphPlatform):
 
     def _check(self, node: Raw, account: Account) -> None:
         same_account(account.network_unique_id, node["user_id"] if self._by_instagram(account) else node["id"])
+
+
+def _not_retired(names: Sequence[str], account: Account) -> tuple[str, ...]:
+    """Media have metrics of the same names, which are not withdrawn with those of accounts."""
+    return tuple(name for name in names if f"account:{name}" not in account.retired)
