@@ -122,7 +122,7 @@ class Facebook(GraphPlatform):
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         page = account.network_unique_id
-        metrics = tuple(name for name in ACCOUNT_METRICS if name not in account.retired)
+        metrics = tuple(name for name in ACCOUNT_METRICS if name not in account.retired) or ACCOUNT_METRICS
         node, posts, insights = yield (
             Request(page, params={"fields": "id,followers_count"}, group="me"),
             Request(page, params={"fields": "id,published_posts.limit(0).summary(true)"}, group="me"),

@@ -68,8 +68,8 @@ class Threads(GraphPlatform):
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         found = yield from read_posts(ids, account)
-        if found and all(isinstance(item, Gone) for item in found.values()):
-            yield from self.probe(account)  # with a dead token posts look gone
+        if found and all(isinstance(item, Gone) or type(item) is Rejected for item in found.values()):
+            yield from self.probe(account)  # with a dead token posts look gone, or as if there were no such thing
         return found
 
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:

@@ -166,6 +166,11 @@ def test_all_posts_gone_is_checked_against_the_account() -> None:
     network.me = failure(100, "The requested resource does not exist")
     with pytest.raises(TokenExpired):
         network.fetch()
+    network.refuse = lambda post_id, metrics: failure(100, "The requested resource does not exist")
+    with pytest.raises(TokenExpired):
+        network.fetch(network.ids[0])
+    network.me = (200, {"id": ME})
+    assert type(network.fetch(network.ids[0])[network.ids[0]]) is Rejected
 
 
 def test_a_limit_stops_after_the_calls_that_are_under_way() -> None:
