@@ -59,7 +59,7 @@ class GraphPlatform(Platform):
                 body = decode(part["body"].encode("utf-8", "replace"))
             except MalformedPayload:
                 return None
-            limit = self.classify(part["code"], {}, body) if isinstance(body, dict) else None
+            limit = self.classify(number_of(part["code"]) or 0, {}, body) if isinstance(body, dict) else None
             if not isinstance(limit, RateLimited):
                 return None
         return limit

@@ -188,7 +188,7 @@ def _count(reply: Any) -> Any:
     """The count of an answer. None where it has no element, or the count -1, which is none."""
     element = first(reply)
     count = element.get("count", element.get("value"))
-    return None if count == -1 and type(count) is int else count
+    return None if count in (-1, "-1") else count
 
 
 def read_account(account: Account) -> Call[Raw | Reading]:
