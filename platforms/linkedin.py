@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from platforms import linkedin_member_account as member_account
 from platforms import linkedin_members as members
 from platforms import linkedin_page_posts as page_posts
 from platforms import linkedin_pages as pages
@@ -66,7 +67,7 @@ class LinkedIn(LinkedInErrors):
         return (yield from pages.list_posts(account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        read = pages.read_account if is_page(account) else members.read_account
+        read = pages.read_account if is_page(account) else member_account.read_account
         return (yield from read(account))
 
     def probe(self, account: Account) -> Call[None]:
@@ -92,5 +93,5 @@ class LinkedIn(LinkedInErrors):
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         if raw.get("kind") != "organization":
-            return {dimension: count(raw, path) for dimension, path in members.ACCOUNT_FIELDS.items()}
+            return {dimension: count(raw, path) for dimension, path in member_account.ACCOUNT_FIELDS.items()}
         return super().account_metrics(raw)

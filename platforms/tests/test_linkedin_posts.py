@@ -74,8 +74,9 @@ def test_plays_are_asked_only_of_what_may_be_a_video_and_what_is_none_is_remembe
     assert len(again.asked) == 7
 
 
-def test_minus_one_is_no_count() -> None:
-    found = fetch(Answers(lambda exchange: (200, {"elements": [{"count": -1}]})), "urn:li:share:1")
+@pytest.mark.parametrize("told", [-1, "-1", -1.0])
+def test_minus_one_is_no_count(told: Any) -> None:
+    found = fetch(Answers(lambda exchange: (200, {"elements": [{"count": told}]})), "urn:li:share:1")
     assert set(numbers(found["urn:li:share:1"]).values()) == {None}
 
 
