@@ -239,21 +239,22 @@ class Client:
         params: list[tuple[str, str]] = []
         for name, value in request.params.items():
             params += [(name, value)] if isinstance(value, str) else [(name, each) for each in value]
+        form = request.form
         headers = {"Accept": "application/json", **self.platform.headers_for(self.account), **request.headers}
         auth = self._auth(request)
         if auth != "none" and not request.foreign and urlsplit(url).hostname not in self._own_hosts():
             raise Misconfigured(f"{self.platform.label} has no host {urlsplit(url).hostname}: no token is sent there.")
         if auth == "bearer":
             headers["Authorization"] = f"Bearer {self._token()}"
+        elif auth == "query" and form is not None:
+            form = {**form, "access_token": self._token()}
         elif auth == "query":
             params.append(("access_token", self._token()))
         elif auth == "refresh":
             headers["Authorization"] = f"Bearer {_sendable(self._credentials.refresh_token)}"
         elif auth == "app":
             headers["Authorization"] = basic_header(self._app)
-        return Exchange(
-            request.method, destination.url, 0.0, params, headers, request.json, request.form, destination.guarded
-        )
+        return Exchange(request.method, destination.url, 0.0, params, headers, request.json, form, destination.guarded)
 
     def _own_hosts(self) -> set[str | None]:
         """Where tokens and the app's secret may go, beside a checked host of the account's own."""

@@ -14,7 +14,6 @@ from platforms.base import (
     Reading,
     Request,
     instant,
-    objects,
     pick,
     same_account,
 )
@@ -23,7 +22,9 @@ from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, S
 from platforms.facebook_metrics import FIELDS, post_metrics
 from platforms.facebook_posts import read_posts
 from platforms.facebook_videos import Resolved, resolve
-from platforms.graph import GraphPlatform, MetricRefused, insight_values, metric_values, next_cursor, summed
+from platforms.graph import GraphPlatform
+from platforms.graph_errors import MetricRefused
+from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
 from platforms.payloads import count, lookup, to_count
 
 ACCOUNT_METRICS = ("page_media_view", "page_total_media_view_unique", "page_views_total", "page_follows")
@@ -115,14 +116,14 @@ class Facebook(GraphPlatform):
         params = {"limit": "100", "fields": LISTED} | ({"after": cursor} if cursor else {})
         page = yield Request(f"{account.network_unique_id}/published_posts", params=params, group="listing")
         posts = [
-            Listed(row["id"], str(row.get("permalink_url") or ""), instant(row.get("created_time")))
-            for row in objects(page["data"])
+            Listed(post_id, text_at(row, "permalink_url"), instant(row.get("created_time")))
+            for post_id, row in rows_by_id(page).items()
         ]
         return Listing(tuple(posts), next_cursor(page, cursor, linked=True))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         page = account.network_unique_id
-        metrics = tuple(name for name in ACCOUNT_METRICS if name not in account.retired)
+        metrics = tuple(name for name in ACCOUNT_METRICS if name not in account.retired) or ACCOUNT_METRICS
         node, posts, insights = yield (
             Request(page, params={"fields": "id,followers_count"}, group="me"),
             Request(page, params={"fields": "id,published_posts.limit(0).summary(true)"}, group="me"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from platforms.base import Account, Item, Raw, Reading, objects, pick
 from platforms.dimensions import Dimension, Reason
-from platforms.graph import insight_values, insights_by_name, summed
+from platforms.graph_insights import insight_values, insights_by_name, summed, text_id
 from platforms.payloads import count, lookup
 
 REACH = "post_total_media_view_unique"
@@ -44,6 +44,7 @@ SOURCES: Mapping[Dimension, tuple[tuple[str, ...], ...]] = {
 def post_raw(row: Any, *, listed: bool = False) -> Raw:
     """A post without free text, names and links. `listed`: of a page that was asked for insights."""
     raw = pick(row, ("id", "created_time", "status_type", "views"))
+    raw |= {"id": text_id(raw)} if text_id(raw) else {}
     if "shares" in row:
         raw["shares"] = pick(row["shares"], ("count",))
     if "attachments" in row:

@@ -1,107 +1,48 @@
-"""Facebook posts: the listing with insights, batches for the rest, and fewer metrics where some are refused."""
+"""Facebook posts: many from the listing, the rest in batches, with fewer metrics where some are refused."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from platforms.base import Account, Call, Item, Raw, Request, instant, objects
+from platforms.base import Account, Call, Item, Raw, Request
 from platforms.errors import (
-    AccountNotFound,
-    DeadlineExceeded,
     Gone,
     MalformedPayload,
     NeedsOwner,
     PlatformError,
-    RateLimited,
     Rejected,
     ScopeMissing,
     TryLater,
 )
-from platforms.facebook_metrics import METRICS, REACH, STORY_METRICS, insights_of, post_raw, post_reading
-from platforms.graph import GraphPlatform, MetricRefused, TooMuchData, next_cursor, sift
+from platforms.facebook_listing import COUNTS, NODE, Walks, without_reach
+from platforms.facebook_metrics import REACH, STORY_METRICS, insights_of, post_raw, post_reading
+from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask
+from platforms.graph_errors import MetricRefused
 
-NODE = "id,created_time,status_type,shares,attachments{media_type,type}"
-# Gated by pages_read_user_content: read apart, so that a refusal costs only these.
-COUNTS = "id,comments.summary(true).limit(0),reactions.summary(true).limit(0)"
-PAGE = 50
-COUNTS_PAGE = 100
-SMALLEST_PAGE = 10
 SINGLES = 2
 """Up to this many posts are read one by one, rather than looked for in the listing."""
-IDLE_PAGES = 20
-"""After this many pages without a wanted post the rest is read one by one."""
 IN_TURN = 80
-PATIENCE = 2
-"""A listing that failed this often in a row is left when it fails again: one post may be the cause."""
-REACH_AGAIN = timedelta(days=7)
-
-
-@dataclass
-class _Walk:
-    """A walk through the listing: what it found, and how its next page is to be asked for."""
-
-    wanted: frozenset[str]
-    fields: str
-    size: int
-    metrics: tuple[str, ...] = ()
-    rows: dict[str, Raw] = field(default_factory=dict)
-    after: str = ""
-    idle: int = 0
-    plain: bool = False
-    """Whether the next page is asked for without insights: one post on it spoils them."""
-    denied: bool = False
-    off: bool = False
-    """Whether nothing more is asked of what this walk reads."""
-    answered: bool = False
-    ended: bool = False
-    failure: TryLater | None = None
-
-    @property
-    def worthwhile(self) -> bool:
-        """Whether another page may still save calls."""
-        missing = len(self.wanted) - len(self.rows)
-        return not (self.ended or self.off or self.failure) and self.idle < min(IDLE_PAGES, 2 * missing)
-
-    @property
-    def has_insights(self) -> bool:
-        return bool(self.metrics) and not self.plain and not self.denied
-
-    def request(self, account: Account) -> Request:
-        more = f",insights.metric({','.join(self.metrics)}).period(lifetime)" if self.has_insights else ""
-        after = {"after": self.after} if self.after else {}
-        params = {"limit": str(self.size), "fields": self.fields + more, **after}
-        return Request(f"{account.network_unique_id}/published_posts", params=params, group="listing")
-
-    def take(self, page: Any) -> None:
-        """Keep what is wanted of a page, and move on to the next."""
-        rows = objects(page["data"])
-        hits = {row["id"]: post_raw(row, listed=self.has_insights) for row in rows if row["id"] in self.wanted}
-        self.idle = 0 if hits.keys() - self.rows.keys() else self.idle + 1
-        self.rows |= hits
-        self.after = next_cursor(page, self.after, linked=True)
-        self.ended, self.answered, self.plain = not self.after, True, False
 
 
 def read_posts(ids: Sequence[str], platform: GraphPlatform, account: Account) -> Call[dict[str, Item]]:
     """Raw answers by post id."""
-    reading = _Reading(ids, platform, account)
+    walks = Walks(ids, account)
     if len(ids) > SINGLES:
-        yield from reading.walk()
-    found: dict[str, Item] = {post_id: raw for post_id in ids if (raw := reading.complete(post_id)) is not None}
+        yield from walks.walk()
+    found: dict[str, Item] = {post_id: raw for post_id in ids if (raw := walks.complete(post_id)) is not None}
     rest = [post_id for post_id in ids if post_id not in found]
-    failure: PlatformError | None = reading.posts.failure
+    failure: PlatformError | None = walks.posts.failure
     while rest and failure is None:
         turn, rest = rest[:IN_TURN], rest[IN_TURN:]
-        read = yield from reading.singly(turn)
+        read = yield from _Turn(walks, platform, account).read(turn)
         found |= read
         failed = [item for item in read.values() if isinstance(item, TryLater | NeedsOwner)]
         failure = failed[0] if len(failed) == len(turn) else None
     if failure is not None and all(isinstance(item, PlatformError) for item in found.values()):
         raise failure
-    denied = reading.posts.denied or _looks_denied(found.values(), account)
-    uncounted = reading.counts.denied
+    denied = walks.posts.denied or _looks_denied(found.values(), account)
+    uncounted = walks.counts.denied
     told = {i: post_reading(item, account, denied=denied, uncounted=uncounted) for i, item in found.items()}
     return told | dict.fromkeys(rest, failure) if failure is not None else told
 
@@ -112,81 +53,14 @@ def _looks_denied(items: Iterable[Item], account: Account) -> bool:
     return "read_insights" not in account.scopes and bool(told) and not any(told)
 
 
-class _Reading:
-    """One conversation about posts of a Page, and what it has learnt so far."""
+class _Turn:
+    """Posts that are read by themselves, at the same time."""
 
-    def __init__(self, ids: Sequence[str], platform: GraphPlatform, account: Account) -> None:
-        hidden = account.retired | ({REACH} if _lacks_reach(account) else set())
-        metrics = tuple(name for name in METRICS if name not in hidden)
+    def __init__(self, walks: Walks, platform: GraphPlatform, account: Account) -> None:
+        self.walks, self.posts, self.counts = walks, walks.posts, walks.counts
         self.platform, self.account = platform, account
-        self.posts = _Walk(frozenset(ids), NODE, PAGE, metrics, denied=not metrics)
-        self.counts = _Walk(frozenset(ids), COUNTS, COUNTS_PAGE)
 
-    def complete(self, post_id: str) -> Raw | None:
-        """What the walks found of a post, if nothing more is to be asked of it."""
-        row, counts = self.posts.rows.get(post_id), self.counts.rows.get(post_id)
-        if row is None or not ("insights" in row or self.posts.denied):
-            return None
-        if counts is None and not self.counts.off and self.posts.failure is None:
-            return None
-        return row | (counts or {})
-
-    # --- the listing ---------------------------------------------------------------------------------------------
-
-    def walk(self) -> Call[None]:
-        """Both walks side by side: cursors of different page sizes do not depend on each other."""
-        while not self.posts.failure and (walks := [walk for walk in (self.posts, self.counts) if walk.worthwhile]):
-            answers = yield tuple(walk.request(self.account) for walk in walks)
-            for walk, answer in zip(walks, answers, strict=True):
-                if not isinstance(answer, PlatformError):
-                    walk.take(answer)
-                elif isinstance(answer, TooMuchData) and walk.size > SMALLEST_PAGE:
-                    walk.size //= 2
-                elif walk is self.counts:
-                    self._do_without_counts(answer)
-                else:
-                    yield from self._ease(answer)
-        if self.posts.failure is None and self.posts.answered:
-            self.account.memory.pop("failed_pages", None)
-            self._remember_reach()
-
-    def _do_without_counts(self, error: PlatformError) -> None:
-        if isinstance(error, NeedsOwner) and not isinstance(error, ScopeMissing):
-            raise error
-        self.counts.denied, self.counts.off = isinstance(error, ScopeMissing), True
-
-    def _ease(self, error: PlatformError) -> Call[None]:
-        """Make the request for a refused page lighter; raise or note what cannot be cured so."""
-        posts = self.posts
-        if isinstance(error, Gone):
-            raise AccountNotFound(error.detail)
-        if isinstance(error, TryLater):
-            self._give_up(error)
-        elif not posts.has_insights:
-            raise error
-        elif isinstance(error, MetricRefused):
-            left = yield from self._sift(min(posts.wanted), posts.metrics, error)
-            posts.plain = left == posts.metrics
-            posts.metrics = left
-        elif isinstance(error, ScopeMissing):
-            posts.denied = REACH not in posts.metrics
-            posts.metrics = _without_reach(posts.metrics)
-        else:
-            raise error
-
-    def _give_up(self, error: TryLater) -> None:
-        """Leave the listing. What it did not show fails with it, unless one post may be what spoils it."""
-        failed = int(self.account.memory.get("failed_pages") or 0)
-        passing = isinstance(error, RateLimited | DeadlineExceeded)
-        if not passing:
-            self.account.memory["failed_pages"] = failed + 1
-        if not isinstance(error, TooMuchData) and (passing or failed < PATIENCE):
-            self.posts.failure = error
-        self.posts.ended = True
-
-    # --- one by one ----------------------------------------------------------------------------------------------
-
-    def singly(self, ids: Sequence[str]) -> Call[dict[str, Item]]:
+    def read(self, ids: Sequence[str]) -> Call[dict[str, Item]]:
         """What is still missing of each post."""
         posts, counts, parts = self.posts, self.counts, {}
         for i in ids:
@@ -216,9 +90,10 @@ class _Reading:
         for _ in range(3):
             gated = [i for i in insights if isinstance(insights[i], ScopeMissing) and REACH in asked[i]]
             refused = [i for i in insights if isinstance(insights[i], MetricRefused) and asked[i] != STORY_METRICS]
-            again = {i: _without_reach(asked[i]) for i in gated}
+            again = {i: without_reach(asked[i]) for i in gated}
             if refused:
-                left = yield from self._sift(refused[0], asked[refused[0]], insights[refused[0]])
+                one = partial(_insights, refused[0])
+                left = yield from self.walks.sift(asked[refused[0]], insights[refused[0]], one)
                 shrunk = left != asked[refused[0]]
                 self.posts.metrics = left if shrunk else self.posts.metrics
                 again |= dict.fromkeys(refused, left if shrunk and left else STORY_METRICS)
@@ -228,37 +103,9 @@ class _Reading:
             insights |= zip(again, answers, strict=True)
             asked |= again
             if any(isinstance(insights[i], dict) for i in gated):
-                self.posts.metrics = _without_reach(self.posts.metrics)
-                self._remember_reach()
+                self.posts.metrics = without_reach(self.posts.metrics)
+                self.walks.remember_reach()
         self.posts.denied |= any(isinstance(insights[i], ScopeMissing) for i in insights)
-
-    def _sift(self, post_id: str, metrics: tuple[str, ...], refusal: MetricRefused) -> Call[tuple[str, ...]]:
-        """The metrics that are left after a refusal, which mostly does not say what it refuses."""
-        left = yield from sift(metrics, refusal, lambda names: _insights(post_id, names))
-        if not left:  # then it is the post that is of another kind
-            return metrics
-        if refusal.general:
-            self.account.retired.update(set(metrics) - set(left))
-        return left
-
-    def _remember_reach(self) -> None:
-        """Pages with few followers have no reach. Not a lost permission, as long as the other metrics answer."""
-        posts, memory = self.posts, self.account.memory
-        if posts.denied or REACH in self.account.retired:
-            return
-        if REACH in posts.metrics:
-            memory.pop("no_reach_since", None)
-        elif not _lacks_reach(self.account):
-            memory["no_reach_since"] = datetime.now(UTC).isoformat()
-
-
-def _lacks_reach(account: Account) -> bool:
-    since = instant(account.memory.get("no_reach_since"))
-    return since is not None and datetime.now(UTC) - since < REACH_AGAIN
-
-
-def _without_reach(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in metrics if name != REACH)
 
 
 def _insights(post_id: str, metrics: Sequence[str]) -> Request:

@@ -8,6 +8,7 @@ from platforms.errors import MalformedPayload, PlatformError, Rejected, ScopeMis
 from platforms.facebook_metrics import insights_of, post_raw
 from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask
+from platforms.graph_insights import text_id
 
 
 @dataclass
@@ -26,15 +27,15 @@ def resolve(numbers: Sequence[str], platform: GraphPlatform, account: Account) -
     answers = yield from ask(reads, platform, account)
     resolved, videos = Resolved(), {}
     for number, node in zip(numbers, answers, strict=True):
-        post_id = node.get("post_id") if isinstance(node, dict) else None
+        post_id = text_id(node, "post_id") if isinstance(node, dict) else ""
         if isinstance(node, Rejected):
             resolved.unsure[number] = node
             resolved.posts[number] = f"{account.network_unique_id}_{number}"
         elif isinstance(node, PlatformError):
             resolved.items[number] = node
-        elif isinstance(post_id, str) and post_id:
+        elif post_id:
             resolved.posts[number] = post_id if "_" in post_id else f"{account.network_unique_id}_{post_id}"
-        elif isinstance(node, dict) and node.get("id") == number:
+        elif isinstance(node, dict) and text_id(node) == number:
             videos[number] = node
         else:
             resolved.items[number] = MalformedPayload("The answer is about another video than the one asked for.")

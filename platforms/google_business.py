@@ -142,9 +142,14 @@ def _daily(answer: Any) -> dict[str, dict[str, Any]]:
         for series in listed(entry, "dailyMetricTimeSeries"):
             days = daily.setdefault(str(series["dailyMetric"]), {})
             for dated in listed(series.get("timeSeries") or {}, "datedValues"):
-                told = dated["date"]
-                days[str(date(told["year"], told["month"], told["day"]))] = dated.get("value", "0")
+                days[str(_day(dated["date"]))] = dated.get("value", "0")
     return daily
+
+
+def _day(told: Raw) -> date:
+    """A date in parts; each may come as text."""
+    year, month, day = (to_count(told[part], part) or 0 for part in ("year", "month", "day"))
+    return date(year, month, day)
 
 
 def _window(series: Sequence[Mapping[str, Any]], *, last: date, days: int) -> list[date]:

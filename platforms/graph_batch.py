@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from platforms.base import Account, Call, Request
 from platforms.errors import MalformedPayload, PlatformError, RateLimited, Rejected, Unavailable
 from platforms.graph import GraphPlatform
-from platforms.payloads import decode
+from platforms.payloads import decode, to_count
 
 # https://developers.facebook.com/docs/graph-api/batch-requests
 SIZE = 50
@@ -59,17 +59,18 @@ def _unpack(reply: Any, size: int, platform: GraphPlatform) -> list[Any]:
 
 def _judge(item: Any, platform: GraphPlatform) -> Any:
     """The payload of a good answer, or the failure that it tells of."""
-    if not isinstance(item, dict) or not isinstance(item.get("code"), int) or not isinstance(item.get("body"), str):
+    status = to_count(item.get("code"), "code") if isinstance(item, dict) else None
+    if status is None or not isinstance(item.get("body"), str):
         return MalformedPayload("An answer of the batch has no code and body.")
     payload, unreadable = None, None
     try:
         payload = decode(item["body"].encode("utf-8", "replace"))
     except MalformedPayload as error:
         unreadable = error
-    failure = platform.classify(item["code"], {}, payload)
+    failure = platform.classify(status, {}, payload)
     if isinstance(failure, RateLimited):
         failure.retry_at = datetime.now(UTC) + timedelta(seconds=platform.backoff)
         failure.scope = failure.scope or platform.gate_scope
-    if failure is None and item["code"] >= 300:
-        failure = (Unavailable if item["code"] >= 500 else Rejected)(platform.error_detail(payload)[:300])
+    if failure is None and status >= 300:
+        failure = (Unavailable if status >= 500 else Rejected)(platform.error_detail(payload)[:300])
     return failure or unreadable or payload

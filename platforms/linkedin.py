@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from platforms import linkedin_member_account as member_account
 from platforms import linkedin_members as members
 from platforms import linkedin_page_posts as page_posts
 from platforms import linkedin_pages as pages
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, same_account
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import Rejected
+from platforms.errors import Rejected, ScopeMissing
 from platforms.linkedin_errors import LinkedInErrors
 from platforms.linkedin_urns import account_urn, is_page, post_urn
 from platforms.oauth import Refresh
@@ -72,7 +73,7 @@ class LinkedIn(LinkedInErrors):
         return (yield from pages.list_posts(account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        read = pages.read_account if is_page(account) else members.read_account
+        read = pages.read_account if is_page(account) else member_account.read_account
         return (yield from read(account))
 
     def probe(self, account: Account) -> Call[None]:
@@ -81,7 +82,12 @@ class LinkedIn(LinkedInErrors):
             return
         # https://learn.microsoft.com/en-us/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2
         openid = "openid" in account.scopes and "r_basicprofile" not in account.scopes
-        me = yield Request(USERINFO if openid else "me", group="userinfo" if openid else "me")
+        try:
+            me = yield Request(USERINFO, group="userinfo") if openid else Request("me", group="me")
+        except ScopeMissing:
+            if account.scopes:
+                raise
+            openid, me = True, (yield Request(USERINFO, group="userinfo"))  # of what kind the app is was not told
         same_account(account.network_unique_id, f"urn:li:person:{me['sub' if openid else 'id']}")
 
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
@@ -93,5 +99,5 @@ class LinkedIn(LinkedInErrors):
 
     def account_metrics(self, raw: Raw) -> dict[AccountDimension, int | None]:
         if raw.get("kind") != "organization":
-            return {dimension: count(raw, path) for dimension, path in members.ACCOUNT_FIELDS.items()}
+            return {dimension: count(raw, path) for dimension, path in member_account.ACCOUNT_FIELDS.items()}
         return super().account_metrics(raw)

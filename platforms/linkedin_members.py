@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from platforms.base import Account, Call, Item, Raw, Reading, Request
-from platforms.dimensions import AccountDimension, Dimension, Reason
+from platforms.dimensions import Dimension, Reason
 from platforms.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -47,11 +47,6 @@ METRICS = {
 }
 VIDEO = "VIDEO_PLAY"
 FIELDS = {dimension: ("counts", name) for name, dimension in METRICS.items()}
-ACCOUNT_FIELDS = {
-    AccountDimension.FOLLOWERS: ("counts", "memberFollowersCount"),
-    AccountDimension.IMPRESSIONS: ("counts", "IMPRESSION"),
-    AccountDimension.REACH: ("counts", "MEMBERS_REACHED"),
-}
 STOPS = (RateLimited, BudgetExhausted, DeadlineExceeded, TokenExpired, Revoked)
 """What fails the whole post: the rest of it can be had later, and half of a post would hide what is known of it."""
 Replies = dict[str, Any]
@@ -91,7 +86,7 @@ def _ask_siblings(
 ) -> Call[None]:
     """One number under the other kind; the remaining ones of those posts that it shows to be there."""
     probes = yield from _ask({i: (urn, ["IMPRESSION"]) for i, urn in others.items()})
-    there = {i: urn for i, urn in others.items() if not _is_lost(probes[i]) and not _errors(probes[i])}
+    there = {i: urn for i, urn in others.items() if not _is_lost(probes[i]) and not failures(probes[i])}
     rest = {i: [name for name in _names(urn, account, few=few) if name != "IMPRESSION"] for i, urn in there.items()}
     more = yield from _ask({i: (urn, rest[i]) for i, urn in there.items()})
     for post_id, urn in there.items():
@@ -142,27 +137,27 @@ def _is_empty(reply: Any) -> bool:
     return isinstance(reply, dict) and reply.get("elements") == []
 
 
-def _errors(replies: Replies) -> dict[str, PlatformError]:
+def failures(replies: Replies) -> dict[str, PlatformError]:
     return {name: reply for name, reply in replies.items() if isinstance(reply, PlatformError)}
 
 
 def _item(urn: str, replies: Replies, account: Account) -> Item:
     """One post's raw answer. What was refused of it costs only that number."""
-    errors = _errors(replies)
+    errors = failures(replies)
     stops = [error for name, error in errors.items() if isinstance(error, STOPS) and name != VIDEO]
     if stops:
         return stops[0]
     if len(errors) == len(replies):
         return min(errors.values(), key=_weight)
-    _retire(errors, account)
+    retire(errors, account)
     if _is_empty(replies.get(VIDEO)):
         remember(account, "no_video", [urn])
     try:
-        counts = {name: _count(reply) for name, reply in replies.items() if name not in errors}
+        counts = {name: count_of(reply) for name, reply in replies.items() if name not in errors}
     except (LookupError, TypeError, AttributeError):
         return MalformedPayload("The answer is no list of numbers.")
     raw: Raw = {"kind": "member", "entity": urn, "counts": {k: v for k, v in counts.items() if v is not None}}
-    return Reading(raw, _reasons(METRICS.items(), errors, account))
+    return Reading(raw, reasons(METRICS.items(), errors, account))
 
 
 def _weight(error: PlatformError) -> int:
@@ -170,7 +165,7 @@ def _weight(error: PlatformError) -> int:
     return 0 if isinstance(error, TryLater | NeedsOwner) else 2 if isinstance(error, Gone) else 1
 
 
-def _retire(errors: Mapping[str, PlatformError], account: Account) -> None:
+def retire(errors: Mapping[str, PlatformError], account: Account) -> None:
     account.retired.update(name for name, e in errors.items() if isinstance(e, Rejected) and _is_named(name, e))
 
 
@@ -179,7 +174,7 @@ def _is_named(name: str, error: PlatformError) -> bool:
     return bool(re.search(rf"\b{name}\b|/queryType", error.detail))
 
 
-def _reasons(
+def reasons(
     names: Iterable[tuple[str, str]], errors: Mapping[str, PlatformError], account: Account
 ) -> dict[str, Reason]:
     reasons = {dimension: Reason.RETIRED for name, dimension in names if name in account.retired}
@@ -187,28 +182,8 @@ def _reasons(
     return reasons | denied
 
 
-def _count(reply: Any) -> Any:
+def count_of(reply: Any) -> Any:
     """The count of an answer. None where it has no element, or the count -1, which is none."""
     element = first(reply)
     count = element.get("count", element.get("value"))
-    return None if count == -1 and type(count) is int else count
-
-
-def read_account(account: Account) -> Call[Raw | Reading]:
-    """Followers, and what all posts together were seen; each at the price of one call, and of one scope."""
-    names = [name for name in ("IMPRESSION", "MEMBERS_REACHED") if name not in account.retired]
-    posts = [finder("memberCreatorPostAnalytics", q="me", queryType=name, aggregation="TOTAL") for name in names]
-    answers = yield (finder("memberFollowersCount", q="me"), *posts)
-    replies: Replies = dict(zip(("memberFollowersCount", *names), answers, strict=True))
-    errors = _errors(replies)
-    stops: list[PlatformError] = [error for error in errors.values() if isinstance(error, TokenExpired | Revoked)]
-    if stops or len(errors) == len(replies):
-        raise (stops or list(errors.values()))[0]
-    _retire(errors, account)
-    counts = {name: _count(reply) for name, reply in replies.items() if name not in errors and name in names}
-    if "memberFollowersCount" not in errors:
-        counts["memberFollowersCount"] = first(replies["memberFollowersCount"]).get("memberFollowersCount")
-    dimensions = {path[1]: dimension for dimension, path in ACCOUNT_FIELDS.items()}
-    reasons = _reasons(list(dimensions.items()), errors, account) | {AccountDimension.PROFILE_VIEWS: Reason.UNSUPPORTED}
-    raw: Raw = {"kind": "member", "counts": {k: v for k, v in counts.items() if v is not None}}
-    return Reading(raw, reasons)
+    return None if count in (-1, "-1") else count

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from platforms.base import Account, Call, Item, Raw, Reading, Request, objects, pick
 from platforms.dimensions import Dimension, Reason
@@ -135,10 +136,10 @@ def _request(urns: Sequence[str], account: Account) -> Request:
 def _elements(answer: Any, urns: Sequence[str]) -> Found:
     found: Found = {}
     for element in objects(answer["elements"]):
-        urn = element.get("share") or element.get("ugcPost")
+        urn = unquote(str(element.get("share") or element.get("ugcPost")))
         if urn in urns:
             counts = pick(element.get("totalShareStatistics"), COUNTS)
-            found[str(urn)] = {"kind": "organization", "entity": urn, "totalShareStatistics": counts}
+            found[urn] = {"kind": "organization", "entity": urn, "totalShareStatistics": counts}
     return found
 
 

@@ -59,7 +59,7 @@ def check_role(account: Account) -> Call[None]:
     while more:
         query = {"role": "ADMINISTRATOR", "state": "APPROVED", "count": str(PAGE), "start": str(start)}
         answer = yield finder("organizationAcls", q="roleAssignee", **query)
-        if any(each["organization"] == account.network_unique_id for each in objects(answer["elements"])):
+        if any(each.get("organization") == account.network_unique_id for each in objects(answer["elements"])):
             return
         start, more = start + PAGE, _has_next(answer)
     raise ScopeMissing("The token's member does not administer this page.")

@@ -21,16 +21,9 @@ from platforms.base import (
 )
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
-from platforms.graph import (
-    TOO_YOUNG,
-    GraphPlatform,
-    MetricRefused,
-    insight_values,
-    metric_values,
-    next_cursor,
-    sift,
-    summed,
-)
+from platforms.graph import GraphPlatform
+from platforms.graph_errors import TOO_YOUNG, MetricRefused
+from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.payloads import to_count
 from platforms.rates import Limit
@@ -75,8 +68,8 @@ class Threads(GraphPlatform):
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         found = yield from read_posts(ids, account)
-        if found and all(isinstance(item, Gone) for item in found.values()):
-            yield from self.probe(account)  # with a dead token posts look gone
+        if found and all(isinstance(item, Gone) or type(item) is Rejected for item in found.values()):
+            yield from self.probe(account)  # with a dead token posts look gone, or as if there were no such thing
         return found
 
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
@@ -86,8 +79,8 @@ class Threads(GraphPlatform):
         params = {"fields": "id,media_type,permalink,timestamp", "limit": "50"} | ({"after": cursor} if cursor else {})
         page = yield Request("me/threads", params=params, group="listing")
         posts = [
-            Listed(row["id"], str(row.get("permalink") or ""), instant(row.get("timestamp")))
-            for row in objects(page["data"])
+            Listed(post_id, text_at(row, "permalink"), instant(row.get("timestamp")))
+            for post_id, row in rows_by_id(page).items()
             if row.get("media_type") != "REPOST_FACADE"  # another's post
         ]
         return Listing(tuple(posts), next_cursor(page, cursor, linked=False))

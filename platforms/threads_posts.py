@@ -6,7 +6,8 @@ from typing import Any
 from platforms.base import Account, Call, Item, Raw, Reading, Request
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import MalformedPayload, NeedsOwner, PlatformError, ScopeMissing, TryLater
-from platforms.graph import MetricRefused, Unexplained, insight_values, insights_by_name, sift, summed
+from platforms.graph_errors import MetricRefused, Unexplained
+from platforms.graph_insights import insight_values, insights_by_name, sift, summed
 from platforms.payloads import to_count
 
 # https://developers.facebook.com/docs/threads/insights

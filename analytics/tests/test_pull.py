@@ -66,3 +66,17 @@ def test_what_was_read_is_kept_when_the_limit_is_spent_on_the_way(asked):
     assert good(pulled)
     assert set(pulled.readings) == set(IDS)
     assert isinstance(pulled.readings["24"], RateLimited)
+
+
+def test_what_an_adapter_remembers_of_a_failure_is_kept(sandbox, monkeypatch):
+    def fetch_posts(ids, account):
+        account.memory["tries"] = account.memory.get("tries", 0) + 1
+        raise Unavailable
+        yield Request("never")
+
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
+    account = SocialAccountFactory(platform="bluesky")
+    for tries in (1, 2):
+        pull_posts(account, IDS, live=False)
+        account.refresh_from_db()
+        assert account.memory == {"tries": tries}

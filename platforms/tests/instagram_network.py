@@ -1,14 +1,15 @@
 """A small Instagram to hold conversations with."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from platforms import registry
 from platforms.base import Account, Listed, Listing
 from platforms.dimensions import Dimension
-from platforms.instagram_media import METRICS
+from platforms.instagram_metrics import METRICS
 from platforms.tests.replay import NOW, Answers, account_of, client_for, query_of, raw_of
 from platforms.transport import Exchange
 
@@ -75,8 +76,19 @@ class Network:
         return len(self.transport.asked)
 
     def answer(self, exchange: Exchange) -> Any:
-        path = urlsplit(exchange.url).path.removeprefix("/v26.0/")
         query = {name: values[0] for name, values in query_of(exchange).items()}
+        if exchange.method == "POST":
+            assert urlsplit(exchange.url).netloc == "graph.facebook.com"
+            return 200, [self.part(part["relative_url"]) for part in json.loads(query["batch"])]
+        return self.read(urlsplit(exchange.url).path.removeprefix("/v26.0/"), query)
+
+    def part(self, relative_url: str) -> Any:
+        url = urlsplit(relative_url)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        status, body = self.read(url.path.removeprefix("v26.0/"), query)
+        return {"code": status, "body": json.dumps(body)}
+
+    def read(self, path: str, query: dict[str, str]) -> Any:
         if path == f"{ME}/media":
             return self.page(query)
         if path in (ME, "me"):

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from platforms import registry
-from platforms.base import Account, Item, Platform, Raw, Reading
+from platforms.base import Account, Call, Item, Platform, Raw, Reading
 from platforms.client import Client, Settings
 from platforms.errors import Unavailable
 from platforms.oauth import App, Credentials
@@ -166,18 +166,21 @@ def client_for(key: str, transport: Any, account: Account, **more: Any) -> Clien
 
 def hold(key: str, conversation: Conversation, transport: Any, account: Account | None = None) -> Any:
     """Hold a conversation and answer what the adapter made of it."""
-    platform = registry.get(key)
     account = account or account_of(key, conversation.account)
     client = client_for(key, transport, account)
-    if conversation.kind == "posts":
-        return client.run(platform.fetch_posts(conversation.ids, account))
-    if conversation.kind == "account":
-        return client.run(platform.fetch_account(account))
-    if conversation.kind == "probe":
-        return client.run(platform.probe(account))
-    if conversation.kind == "listing":
-        return client.run(platform.list_posts(account, cursor=conversation.cursor))
-    return client.run(platform.renew(account, TOKENS, APP))
+    return client.run(conversation_of(key, conversation, account))
+
+
+def conversation_of(key: str, conversation: Conversation, account: Account) -> Call[Any]:
+    """What the adapter says, once it is asked what is on file."""
+    platform = registry.get(key)
+    return {
+        "posts": lambda: platform.fetch_posts(conversation.ids, account),
+        "account": lambda: platform.fetch_account(account),
+        "probe": lambda: platform.probe(account),
+        "listing": lambda: platform.list_posts(account, cursor=conversation.cursor),
+        "refresh": lambda: platform.renew(account, TOKENS, APP),
+    }[conversation.kind]()
 
 
 def raw_of(item: Item) -> Raw:

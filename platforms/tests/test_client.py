@@ -60,6 +60,14 @@ def test_each_way_of_authorization(auth: str, header: str | None, query: dict[st
     assert query_of(asked(made)[0]) == query
 
 
+def test_a_token_that_is_a_parameter_travels_in_the_form_where_there_is_one() -> None:
+    made = client((200, {}))
+    made.run(one(auth="query", method="POST", form={"batch": "[]"}))
+    (exchange,) = asked(made)
+    assert exchange.form == {"batch": "[]", "access_token": TOKENS.access_token}
+    assert not exchange.params
+
+
 def test_a_token_goes_only_to_the_platforms_own_hosts() -> None:
     made = client((200, {}))
     with pytest.raises(Misconfigured):

@@ -129,6 +129,13 @@ def test_all_entries_count_and_unknown_metrics_stay_in_raw() -> None:
     assert reading.raw["daily"]["BUSINESS_SOMETHING_NEW"]["2026-11-22"] == "1"
 
 
+def test_a_date_in_text_is_one() -> None:
+    told = [series(metric) for metric in IMPRESSIONS]
+    for dated in told[0]["timeSeries"]["datedValues"]:
+        dated["date"] = {part: str(number) for part, number in dated["date"].items()}
+    assert impressions(fetch(Answers(lambda exchange: several(*told)))) == 4 * 28
+
+
 def test_a_value_that_cannot_be_read_makes_no_sum() -> None:
     told = [series(metric) for metric in IMPRESSIONS]
     told[0]["timeSeries"]["datedValues"][9]["value"] = "many"

@@ -15,8 +15,8 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.instagram_media import METRICS, STORY_METRICS
-from platforms.tests.instagram_network import INSTAGRAM, POISON, Network, failure, numbers
+from platforms.instagram_metrics import METRICS, STORY_METRICS
+from platforms.tests.instagram_network import INSTAGRAM, Network, failure, numbers
 from platforms.tests.replay import Answers, account_of, client_for, raw_of
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -130,37 +130,6 @@ def test_a_listing_that_is_no_list_never_passes_for_an_empty_one(data: Any) -> N
         network.fetch(*network.ids)
 
 
-# --- media from before the account became professional -----------------------------------------------------------
-
-
-def test_a_medium_that_spoils_its_page_costs_little_and_is_remembered() -> None:
-    network = Network(400)
-    old = set(network.ids[210:])
-    network.refuse = lambda media_id, metrics: POISON if media_id in old else None
-    account = account_of("instagram", {})
-    found = network.fetch(*network.ids, account=account)
-    assert set(found) == set(network.ids)
-    assert numbers(found[network.ids[209]])[Dimension.IMPRESSIONS] == 10
-    assert numbers(found[network.ids[210]])[Dimension.IMPRESSIONS] is None
-    assert numbers(found[network.ids[210]])[Dimension.LIKES] == 7
-    assert numbers(found[network.ids[399]])[Dimension.COMMENTS] == 3
-    assert account.memory["no_insights_until"] == network.media[network.ids[210]]["timestamp"]
-    assert network.calls <= 9 + 50
-    before = network.calls
-    again = network.fetch(*network.ids, account=account)
-    assert {i: numbers(item) for i, item in again.items()} == {i: numbers(item) for i, item in found.items()}
-    assert network.calls - before <= 9 + 10
-
-
-def test_a_medium_from_before_is_read_without_insights() -> None:
-    network = Network(2)
-    network.refuse = lambda media_id, metrics: POISON
-    account = account_of("instagram", {})
-    found = network.fetch(network.ids[1], account=account)
-    assert numbers(found[network.ids[1]])[Dimension.LIKES] == 7
-    assert account.memory["no_insights_until"] == network.media[network.ids[1]]["timestamp"]
-
-
 # --- kinds and refused metrics -----------------------------------------------------------------------------------
 
 
@@ -224,6 +193,38 @@ def test_a_story_has_metrics_of_its_own() -> None:
     assert found[Dimension.COMMENTS] == network.values["replies"]
     assert found[Dimension.CLICKS] == network.values["link_clicks"]
     assert found[Dimension.SAVES] is None
+
+
+def test_a_story_that_is_known_is_read_at_once() -> None:
+    network, account = Network(1), account_of("instagram", {})
+    network.media[network.ids[0]] |= {"media_product_type": "STORY", "media_type": "VIDEO"}
+    network.refuse = lambda media_id, metrics: failure(100, "no such metric") if "likes" in metrics else None
+    for calls in (3, 2):
+        before = network.calls
+        found = network.fetch(network.ids[0], account=account)
+        assert numbers(found[network.ids[0]])[Dimension.CLICKS] == network.values["link_clicks"]
+        assert network.calls - before == calls
+
+
+def test_a_medium_of_unknown_kind_retires_no_metric() -> None:
+    network, account = Network(1), account_of("instagram", {"extra": {"login": "instagram"}})
+    del network.media[network.ids[0]]["media_product_type"]
+    words = "(#100) metric[2] must be one of the following values: views, reach, shares, replies"
+    network.refuse = lambda media_id, metrics: failure(100, words) if {"likes", "saved"} & set(metrics) else None
+    found = numbers(network.fetch(network.ids[0], account=account)[network.ids[0]])
+    assert (found[Dimension.IMPRESSIONS], found[Dimension.SHARES]) == (10, network.values["shares"])
+    assert account.retired == set()
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_ids_may_be_numbers_and_what_has_none_is_passed_over(count: int) -> None:
+    network = Network(count)
+    network.media = {i: medium | {"id": int(i)} for i, medium in network.media.items()}
+    page = network.page
+    network.page = lambda query: (200, page(query)[1] | {"data": [{"media_type": "IMAGE"}, *page(query)[1]["data"]]})  # type: ignore[method-assign]
+    found = network.fetch(*network.ids)
+    assert {raw_of(found[i])["id"] for i in network.ids} == set(network.ids)
+    assert numbers(found[network.ids[0]])[Dimension.IMPRESSIONS] == 10
 
 
 def test_too_few_viewers_is_not_a_missing_permission() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from platforms.dimensions import AccountDimension
+from platforms.dimensions import AccountDimension, Reason
 from platforms.errors import (
     PlatformError,
     RateLimited,
@@ -20,22 +20,48 @@ from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
 
+COUNTED = (AccountDimension.IMPRESSIONS, AccountDimension.REACH, AccountDimension.PROFILE_VIEWS)
 
-def test_a_withdrawn_account_metric_does_not_cost_the_other() -> None:
+
+NO_SUCH = "(#100) metric[1] must be one of the following values: reach, follower_count"
+UNSAID = "(#100) Invalid metric"
+
+
+@pytest.mark.parametrize(("words", "retired"), [(NO_SUCH, True), (UNSAID, False)])
+@pytest.mark.parametrize("lost", ["views", "reach", "profile_views"])
+def test_a_refused_account_metric_costs_only_itself(lost: str, words: str, retired: bool) -> None:
+    words = words.replace("reach, ", "" if lost == "reach" else "reach, ")
+
     def answer(exchange: Exchange) -> Any:
         asked = query_of(exchange).get("metric", [""])[0].split(",")
         if asked == [""]:
             return 200, {"id": ME, "followers_count": 5}
-        if "views" in asked or "profile_views" in asked:
-            return failure(100, "(#100) metric[1] must be one of the following values: reach, follower_count")
-        return 200, {"data": [{"name": "reach", "total_value": {"value": 9}}]}
+        if lost in asked:
+            return failure(100, words)
+        return 200, {"data": [{"name": name, "total_value": {"value": 9}} for name in asked]}
+
+    account, transport = account_of("instagram", {}), Answers(answer)
+    for calls in (3 + 2 * (lost != "profile_views"), 3 - (lost == "profile_views") if retired else None):
+        before = len(transport.asked)
+        result = client_for("instagram", transport, account).run(INSTAGRAM.fetch_account(account))
+        found = INSTAGRAM.account_metrics(raw_of(result))
+        (lacking,) = [each for each, name in INSTAGRAM.account_fields.items() if name == lost]
+        assert {each for each, value in found.items() if value == 9} == {*COUNTED} - {lacking}
+        assert found[AccountDimension.FOLLOWERS] == 5 and found[lacking] is None
+        assert result.unavailable == ({lacking: Reason.RETIRED} if retired else {})
+        assert account.retired == ({lost} if retired else set())
+        assert calls is None or len(transport.asked) - before == calls
+
+
+def test_insights_without_permission_are_a_missing_scope_and_followers_still_come() -> None:
+    def answer(exchange: Exchange) -> Any:
+        denied = "metric" in query_of(exchange)
+        return failure(10, "no permission", status=403) if denied else (200, {"id": ME, "followers_count": 5})
 
     account = account_of("instagram", {})
     result = client_for("instagram", Answers(answer), account).run(INSTAGRAM.fetch_account(account))
-    found = INSTAGRAM.account_metrics(raw_of(result))
-    assert found[AccountDimension.REACH] == 9
-    assert found[AccountDimension.FOLLOWERS] == 5
-    assert found[AccountDimension.IMPRESSIONS] is None
+    assert result.unavailable == dict.fromkeys(COUNTED, Reason.SCOPE_MISSING)
+    assert INSTAGRAM.account_metrics(raw_of(result))[AccountDimension.FOLLOWERS] == 5
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,22 @@ def test_an_openid_app_is_asked_for_userinfo() -> None:
     assert transport.paths == ["/v2/userinfo"]
 
 
+def test_an_app_of_unknown_kind_is_asked_both_ways() -> None:
+    def answer(exchange: Exchange) -> Any:
+        me = exchange.url.endswith("/me")
+        return denied("Not enough permissions to access: me.GET.202609") if me else (200, {"sub": "AbC123xyz"})
+
+    probe(transport := Answers(answer), account_of("linkedin", {"scopes": []}))
+    assert transport.paths == ["/rest/me", "/v2/userinfo"]
+    with pytest.raises(ScopeMissing):
+        probe(Answers(answer))
+    with pytest.raises(ScopeMissing):
+        probe(
+            Answers(lambda exchange: denied("Not enough permissions to access: x")),
+            account_of("linkedin", {"scopes": []}),
+        )
+
+
 def test_a_page_is_looked_for_among_all_that_the_member_administers() -> None:
     def answer(exchange: Exchange) -> Any:
         start = int(query_of(exchange)["start"][0])

@@ -22,7 +22,7 @@ from platforms.errors import (
 )
 from platforms.oauth import Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
-from platforms.tests.test_facebook import Closed
+from platforms.tests.sample import Gates
 from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -165,6 +165,11 @@ def test_all_posts_gone_is_checked_against_the_account() -> None:
     network.me = failure(100, "The requested resource does not exist")
     with pytest.raises(TokenExpired):
         network.fetch()
+    network.refuse = lambda post_id, metrics: failure(100, "The requested resource does not exist")
+    with pytest.raises(TokenExpired):
+        network.fetch(network.ids[0])
+    network.me = (200, {"id": ME})
+    assert type(network.fetch(network.ids[0])[network.ids[0]]) is Rejected
 
 
 def test_a_limit_stops_after_the_calls_that_are_under_way() -> None:
@@ -260,7 +265,7 @@ def test_the_same_answer_means_another_thing_elsewhere(answer: Any, on_post: typ
 
 
 def test_a_usage_header_closes_the_account_until_it_says() -> None:
-    gates, account = Closed(), account_of("threads", {})
+    gates, account = Gates(), account_of("threads", {})
     headers = {"x-business-use-case-usage": '{"1":[{"type":"threads","estimated_time_to_regain_access":9}]}'}
     transport = Answers(lambda exchange: (200, {"id": ME}, headers))
     client_for("threads", transport, account, gates=gates).run(THREADS.probe(account))

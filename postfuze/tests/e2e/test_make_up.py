@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import pytest
 
+from platforms.registry import PLATFORMS
 from postfuze.tests.e2e.stage import ROOT, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -116,14 +117,16 @@ def test_a_fresh_clone_answers_with_live_numbers_and_so_does_a_second_run_in_sec
         answer = ask(up.curl(FIRST_SECONDS))
         assert time.monotonic() - begun < FIRST_SECONDS
         sources = {row["platform"]: row["source"] for row in answer["metrics_by_account"]}
-        assert sources == dict.fromkeys(("x", "instagram", "bluesky"), "live")
-        assert answer["coverage"] == {"targets": 3, "live": 3, "snapshot": 0, "missing": 0}
+        measured = [key for key, platform in PLATFORMS.items() if platform.has_posts]
+        assert sources == dict.fromkeys(measured, "live")
+        assert answer["coverage"] == {"targets": 11, "live": 10, "snapshot": 0, "missing": 1}
+        assert [each["code"] for each in answer["skipped"]] == ["no_post_metrics"]
         stops_and_leaves_nothing(up)
     settings = clone / ".env"
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
     keys = settings.read_text()
     with running(clone, ports) as up:
-        assert ask(up.curl(AGAIN_SECONDS))["coverage"]["live"] == 3
+        assert ask(up.curl(AGAIN_SECONDS))["coverage"]["live"] == 10
         assert "installing" not in up.output
         stops_and_leaves_nothing(up)
     assert settings.read_text() == keys
