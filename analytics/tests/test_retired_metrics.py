@@ -71,7 +71,7 @@ def check_a_withdrawal(sandbox, calls_of, ask, *, platform, metric, column, subj
     assert (row[column], row["unavailable"][column]) == (None, "retired")
     assert {name for name in before if before[name] is None} == {name for name in row if row[name] is None} - {column}
     if platform in NAMED:
-        # Instagram refuses an account's metrics together, without a word that could be relied on: each is asked by itself.
+        # Instagram refuses an account's metrics together, in words that are not relied on: each is asked by itself.
         assert at_first <= usual + (2 if (platform, subject) == ("instagram", Subject.ACCOUNT) else 1)
     later, row = calls_of(platform, ask)
     assert later <= usual
