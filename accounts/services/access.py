@@ -1,14 +1,17 @@
 """Speaking to a platform for an account: the only place where a platform client is made."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Value
+from django.db.models import QuerySet, Value
+from django.utils import timezone
 from limits.storage import Storage, storage_from_string
 
-from accounts.models import Mode, SocialAccount, SocialNetwork
+from accounts.models import Gate, Mode, RetiredMetric, SocialAccount, SocialNetwork
 from accounts.services import crypto
 from accounts.services.gates import DatabaseGates
 from accounts.services.retirements import Retirements
@@ -80,9 +83,20 @@ def credentials_of(account: SocialAccount) -> Credentials:
 
 def app_of(account: SocialAccount) -> App:
     """The OAuth app that the account was connected with: the organization's own, or what the caller named."""
-    network = SocialNetwork.objects.filter(
-        organization_id=account.organization_id, mode=account.mode, platform=account.platform, is_enabled=True
-    ).first()
+    return _as_app(account, _apps([account]).first())
+
+
+def _apps(accounts: Sequence[SocialAccount]) -> QuerySet[SocialNetwork]:
+    """The organizations' own apps on the platforms of accounts."""
+    return SocialNetwork.objects.filter(
+        organization_id__in={account.organization_id for account in accounts},
+        mode__in={account.mode for account in accounts},
+        platform__in={account.platform for account in accounts},
+        is_enabled=True,
+    )
+
+
+def _as_app(account: SocialAccount, network: SocialNetwork | None) -> App:
     if network is None:
         return App(id=f"{account.mode}-default", client_id=str(account.extra.get("client_id", "")))
     return App(id=str(network.id), client_id=network.client_id, client_secret=crypto.decrypt(network.client_secret))
@@ -93,13 +107,37 @@ def gates_of(account: SocialAccount) -> DatabaseGates:
     return DatabaseGates(account.platform, account.mode)
 
 
-def notes_of(account: SocialAccount, subject: str) -> tuple[DatabaseGates, Retirements]:
-    """The gates and withdrawn metrics of an account's platform, for a conversation. Read in one query."""
-    version = platform_of(account).version_for(as_platform_account(account))
-    gates, retired = gates_of(account), Retirements(account.platform, account.mode, version, subject)
-    closed = gates.rows().values_list(Value("gate"), "key", "not_before")
-    withdrawn = retired.rows().values_list(Value("metric"), "metric", "next_try_at")
-    rows = list(closed.union(withdrawn, all=True))
-    gates.load({name: at for kind, name, at in rows if kind == "gate"})
-    retired.load((name, at) for kind, name, at in rows if kind == "metric")
-    return gates, retired
+class Notes:
+    """What is stored for conversations about posts or about accounts: closed gates, withdrawn metrics, OAuth apps.
+
+    Two queries, for however many accounts.
+    """
+
+    def __init__(self, accounts: Sequence[SocialAccount], subject: str) -> None:
+        self._subject = subject
+        platforms = {account.platform for account in accounts}
+        closed = Gate.objects.filter(platform__in=platforms, not_before__gt=timezone.now()).order_by()
+        withdrawn = RetiredMetric.objects.filter(platform__in=platforms, subject=subject).order_by()
+        gates = closed.values_list(Value("gate"), "platform", Value(""), Value(""), "key", "not_before")
+        metrics = withdrawn.values_list(Value("metric"), "platform", "mode", "api_version", "metric", "next_try_at")
+        self._rows: dict[tuple[str, ...], dict[str, datetime]] = defaultdict(dict)
+        for *of, name, at in gates.union(metrics, all=True):
+            self._rows[tuple(of)][name] = at
+        self._apps = {(app.organization_id, app.mode, app.platform): app for app in _apps(accounts)}
+
+    def gates_of(self, account: SocialAccount) -> DatabaseGates:
+        """The gates that calls for an account pass."""
+        gates = gates_of(account)
+        gates.load(self._rows.get(("gate", account.platform, "", ""), {}))
+        return gates
+
+    def retired_for(self, account: SocialAccount) -> Retirements:
+        """The metrics that are not to be asked for."""
+        version = platform_of(account).version_for(as_platform_account(account))
+        retired = Retirements(account.platform, account.mode, version, self._subject)
+        retired.load(self._rows.get(("metric", account.platform, account.mode, retired.version), {}).items())
+        return retired
+
+    def app_of(self, account: SocialAccount) -> App:
+        """The OAuth app that the account was connected with."""
+        return _as_app(account, self._apps.get((account.organization_id, account.mode, account.platform)))

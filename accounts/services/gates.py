@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Gate, Mode
@@ -25,17 +24,14 @@ class DatabaseGates:
         closed = self._loaded()
         return max((closed[self._prefix + key] for key in keys if self._prefix + key in closed), default=None)
 
-    def rows(self) -> QuerySet[Gate]:
-        """The platform's closed gates."""
-        return Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now()).order_by()
-
     def load(self, closed: Mapping[str, datetime]) -> None:
-        """Take over what `rows` were read already, so that no database is needed until a gate is closed."""
+        """Take over what was read already, so that no database is needed until a gate is closed."""
         self._closed = dict(closed)
 
     def _loaded(self) -> dict[str, datetime]:
         if self._closed is None:
-            self._closed = dict(self.rows().values_list("key", "not_before"))
+            gates = Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now()).order_by()
+            self._closed = dict(gates.values_list("key", "not_before"))
         return self._closed
 
     def close(self, key: str, until: datetime, reason: str) -> None:

@@ -24,7 +24,8 @@ class Retirements:
     """
 
     def __init__(self, platform: str, mode: str, version: str, subject: str) -> None:
-        self._of = {"platform": platform, "mode": mode, "api_version": version[:64], "subject": subject}
+        self.version = version[:64]
+        self._of = {"platform": platform, "mode": mode, "api_version": self.version, "subject": subject}
         self.known: frozenset[str] = frozenset()
         self.trying: frozenset[str] = frozenset()
 

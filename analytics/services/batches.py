@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 
 from accounts.models import SocialAccount
 from accounts.services import access, standing
+from accounts.services.access import Notes
 from analytics.models import Target
 from analytics.services.lanes import company_of
 from analytics.services.pull import Fetch, Pulled, Readings, fetch_posts, pull_posts
@@ -41,15 +42,22 @@ class Read:
 
 
 def pull_targets(
-    targets: Sequence[Target], accounts: Accounts, *, live: bool, wait_until: float = 0.0, until: float = math.inf
+    targets: Sequence[Target],
+    accounts: Accounts,
+    *,
+    live: bool,
+    wait_until: float = 0.0,
+    until: float = math.inf,
+    notes: Notes | None = None,
 ) -> Read:
     """Read a lane's targets in the fewest calls. Begins no call after `until`, an instant of `time.monotonic()`."""
+    pull = partial(pull_posts, live=live, wait_until=wait_until, notes=notes)
     read = Read()
     companies: dict[str, list[Target]] = defaultdict(list)
     for target in targets:
         companies[company_of(accounts[target.account_id])].append(target)
     for company in companies.values():
-        batch = _Batch(company, accounts, live=live, wait_until=wait_until, until=until)
+        batch = _Batch(company, accounts, pull, until=until)
         read.results |= batch.read()
         read.calls += batch.calls
     return read
@@ -69,13 +77,13 @@ class _Batch:
     """Targets whose accounts share calls. An account whose token fails is not tried again."""
 
     def __init__(
-        self, targets: Sequence[Target], accounts: Accounts, *, live: bool, wait_until: float, until: float
+        self, targets: Sequence[Target], accounts: Accounts, pull: Callable[..., Pulled], *, until: float
     ) -> None:
         self.calls = 0
         self._targets = targets
         self._accounts = {target.account_id: accounts[target.account_id] for target in targets}
         self._platform = access.platform_of(next(iter(self._accounts.values())))
-        self._pull, self._until = partial(pull_posts, live=live, wait_until=wait_until), until
+        self._pull, self._until = pull, until
         self._owners: dict[str, list[UUID]] = defaultdict(list)
         for target in sorted(targets, key=lambda each: each.account_id):  # one account's posts are in few calls
             self._owners[str(target.platform_post_id)].append(target.account_id)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from accounts.models import SocialAccount, Status
+from accounts.models import SocialAccount, Status, Subject
 from accounts.services import flights
+from accounts.services.access import Notes
 from accounts.services.flights import Failure, Landing, Work
 from analytics import selectors
 from analytics.models import AccountMetrics, PostAnalytics, Target
@@ -105,11 +106,12 @@ def _obstacle_of_account(account: SocialAccount) -> Failure | None:
 def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
     groups: dict[tuple[str, ...], Work] = {}
     platforms: dict[tuple[str, ...], str] = {}
+    notes = Notes([target.account for targets in lanes.values() for target in targets], Subject.POST)
     for targets in _batches(lanes):
         by_key = {_key(target): target for target in targets}
         keys = tuple(by_key)
         platforms[keys] = targets[0].platform
-        groups[keys] = lambda wanted, by_key=by_key: _work([by_key[key] for key in wanted], ask)
+        groups[keys] = lambda wanted, by_key=by_key: _work([by_key[key] for key in wanted], ask, notes)
 
     def pool_of(keys: tuple[str, ...]) -> ThreadPoolExecutor:
         return pools.conversations_pool(platforms[keys])
@@ -127,10 +129,10 @@ def _key(target: Target) -> str:
     return f"target:{target.pk}"
 
 
-def _work(targets: list[Target], ask: Ask) -> dict[str, Landing]:
+def _work(targets: list[Target], ask: Ask, notes: Notes) -> dict[str, Landing]:
     """In the pool: read, store, say how it ended. What comes after the asker's deadline is stored all the same."""
     accounts = {target.account_id: target.account for target in targets}
-    read = pull_targets(targets, accounts, live=True, wait_until=ask.deadline)
+    read = pull_targets(targets, accounts, live=True, wait_until=ask.deadline, notes=notes)
     captured = [Captured(target, read.results[target.pk]) for target in targets]
     return {_key(each.target): _landing(each) for each in _writer.do(captured)}
 

@@ -11,6 +11,7 @@ from django.db import connection
 
 from accounts.models import SocialAccount, Subject
 from accounts.services import access, standing
+from accounts.services.access import Notes
 from accounts.services.health import note_failure
 from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
@@ -50,11 +51,20 @@ def fetch_posts(platform: Platform, ids: Sequence[str], known: Account) -> Call[
 
 
 def pull_posts(
-    account: SocialAccount, ids: Sequence[str], *, live: bool, wait_until: float = 0.0, fetch: Fetch = fetch_posts
+    account: SocialAccount,
+    ids: Sequence[str],
+    *,
+    live: bool,
+    wait_until: float = 0.0,
+    fetch: Fetch = fetch_posts,
+    notes: Notes | None = None,
 ) -> Pulled:
-    """Read posts through one account. Never raises a PlatformError: a failure is every post's."""
+    """Read posts through one account. Never raises a PlatformError: a failure is every post's.
+
+    `notes` where they were read already, with those of other accounts.
+    """
     pulled = Pulled(account)
-    conversation = _Conversation(account, live=live, wait_until=wait_until)
+    conversation = _Conversation(account, live=live, wait_until=wait_until, notes=notes)
     try:
         pulled.readings = _read(conversation, list(ids), fetch)
     except PlatformError as error:
@@ -126,7 +136,16 @@ def _as_reading(item: Item | None) -> Found:
 class _Conversation:
     """Conversations with one account's platform, under one client: fresh token before, standing after."""
 
-    def __init__(self, account: SocialAccount, *, live: bool, wait_until: float, about: Subject = Subject.POST) -> None:
+    def __init__(
+        self,
+        account: SocialAccount,
+        *,
+        live: bool,
+        wait_until: float,
+        about: Subject = Subject.POST,
+        notes: Notes | None = None,
+    ) -> None:
+        self._notes = notes
         self.platform: Platform = access.platform_of(account)
         self.keeper = TokenKeeper(account, wait_until=wait_until)
         self._about = about
@@ -170,14 +189,15 @@ class _Conversation:
     def _connect(self) -> Client:
         credentials = Credentials() if self.platform.public_reads else self.keeper.fresh()
         account = self.keeper.account
-        gates, self._retired = access.notes_of(account, self._about)
+        notes = self._notes or Notes([account], self._about)
+        self._retired = notes.retired_for(account)
         client = Client(
             self.platform,
             access.as_platform_account(account, retired=self._retired.known),
             settings=access.platform_settings(account.mode),
             credentials=credentials,
-            app=access.app_of(account),
-            gates=gates,
+            app=notes.app_of(account),
+            gates=notes.gates_of(account),
             renew=None if self.platform.public_reads else self.keeper.renew,
             live=self._live,
             watched=self._retired.trying,
