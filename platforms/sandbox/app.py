@@ -1,5 +1,6 @@
 """The sandbox without sockets: a request and a clock in, a response out."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Sandbo
 __all__ = ["Sandbox", "SandboxRequest", "SandboxResponse"]
 
 CONTROL = "_control"
+_SECRET = re.compile("token|secret|code")
 
 
 class Sandbox:
@@ -71,7 +73,7 @@ class Sandbox:
 
 def _noted(request: SandboxRequest, group: str, now: float, status: int) -> dict[str, Any]:
     """What the control endpoint tells of a call: no token, no body."""
-    query = {name: values for name, values in request.query.items() if "token" not in name and "secret" not in name}
+    query = {name: values for name, values in request.query.items() if not _SECRET.search(name)}
     address = {"method": request.method, "host": request.host, "path": request.path, "query": query}
     return {"at": now, "group": group, "status": status, **address}
 

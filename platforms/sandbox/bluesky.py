@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from platforms.sandbox import bluesky_session
-from platforms.sandbox.bluesky_ids import COLLECTION, LETTERS, TID, created_at, did_of, handle_of, iso, record_key
+from platforms.sandbox import bluesky_identity, bluesky_session
+from platforms.sandbox.bluesky_ids import COLLECTION, DID, HANDLE, LETTERS, TID, created_at, did_of, iso, record_key
 from platforms.sandbox.bluesky_session import error
 from platforms.sandbox.state import Fault
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire, listed
@@ -13,9 +13,7 @@ from platforms.sandbox.world import digest, followers, following, joined_at, mix
 PUBLIC_HOSTS = ("public.api.bsky.app", "api.bsky.app")
 ENTRYWAY = "bsky.social"
 BATCH = 25
-_DID = re.compile(r"did:(plc:[a-z2-7]{3,24}|web:[a-zA-Z0-9.:%-]+)")
 _URI = re.compile(rf"at://(did:[a-z]+:[^/]+)/{re.escape(COLLECTION)}/([^/]+)")
-_HANDLE = re.compile(r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _GROUPS = frozenset(
     {"getPosts", "getProfile", "getProfiles", "getAuthorFeed", "resolveHandle", "listRecords", "describeServer"}
 )
@@ -30,7 +28,7 @@ class Bluesky(Wire):
     """XRPC methods of posts, profiles and sessions."""
 
     key = "bluesky"
-    hosts = (*PUBLIC_HOSTS, ENTRYWAY)
+    hosts = (*PUBLIC_HOSTS, ENTRYWAY, bluesky_identity.PLC)
     switches = {
         "rate_limits": True,
         "require_pds_auth": True,  # app.bsky.* on a PDS needs a token
@@ -40,9 +38,11 @@ class Bluesky(Wire):
     own_faults = frozenset({"upstream_failure"})
 
     def serves(self, request: SandboxRequest) -> bool:
-        return request.host in self.hosts or request.path.startswith("/xrpc/")
+        return request.host in self.hosts or request.path.startswith("/xrpc/") or bluesky_identity.knows(request)
 
     def group(self, request: SandboxRequest) -> str:
+        if bluesky_identity.knows(request):
+            return "identity"
         name = request.path.removeprefix("/xrpc/").rpartition(".")[2]
         return name if name in _GROUPS or name in bluesky_session.METHODS else "other"
 
@@ -51,6 +51,8 @@ class Bluesky(Wire):
         return super().can_refuse(kind, call) and (with_token or kind not in ("token_expired", "scope_missing"))
 
     def answer(self, call: Call) -> Answer:
+        if call.group == "identity":
+            return bluesky_identity.answer(call)
         headers = {} if call.request.host in PUBLIC_HOSTS else self._spend(call)
         answer = self._answer(call)
         answer.headers.update(headers)
@@ -104,7 +106,7 @@ class Bluesky(Wire):
 
 
 def _visible(call: Call, did: str) -> bool:
-    return bool(_DID.fullmatch(did)) and did not in call.state.deleted and call.state.account(did).active
+    return bool(DID.fullmatch(did)) and did not in call.state.deleted and call.state.account(did).active
 
 
 def _post(call: Call, uri: str) -> dict[str, Any] | None:
@@ -119,7 +121,7 @@ def _post(call: Call, uri: str) -> dict[str, Any] | None:
     post = {
         "uri": uri,
         "cid": f"bafyrei{digest(uri, 52, LETTERS)}",
-        "author": _author(did),
+        "author": _author(call, did),
         "record": {"$type": COLLECTION, "text": f"Sandbox post {uri[-6:]}", "createdAt": iso(at), "langs": ["en"]},
         "bookmarkCount": counts.saves,
         "replyCount": counts.comments,
@@ -136,8 +138,8 @@ def _post(call: Call, uri: str) -> dict[str, Any] | None:
     return post
 
 
-def _author(did: str) -> dict[str, Any]:
-    handle = handle_of(did)
+def _author(call: Call, did: str) -> dict[str, Any]:
+    handle = bluesky_identity.handle(call, did)
     return {"did": did, "handle": handle, "displayName": f"Sandbox {handle[:4]}", "labels": []}
 
 
@@ -160,14 +162,14 @@ def _get_posts(wire: Bluesky, call: Call) -> Answer:
 def _actor(call: Call, actor: str) -> str | None:
     """The DID that a DID or a handle stands for, if there is such an account."""
     if not actor.startswith("did:"):
-        actor = did_of(actor) if _HANDLE.fullmatch(actor) else ""
-    return actor if _DID.fullmatch(actor) and actor not in call.state.deleted else None
+        actor = did_of(actor) if HANDLE.fullmatch(actor) else ""
+    return actor if DID.fullmatch(actor) and actor not in call.state.deleted else None
 
 
 def _profile(call: Call, did: str) -> dict[str, Any]:
     account = call.state.account(did)
     return {
-        **_author(did),
+        **_author(call, did),
         "avatar": f"https://cdn.bsky.app/img/avatar/plain/{did}/sandbox@jpeg",
         "associated": {"lists": 0, "feedgens": 0, "starterPacks": 0, "labeler": False},
         "createdAt": iso(joined_at(did)),
@@ -237,9 +239,11 @@ def _list_records(wire: Bluesky, call: Call) -> Answer:
 
 def _resolve_handle(wire: Bluesky, call: Call) -> Answer:
     handle = call.request.first("handle")
-    if not _HANDLE.fullmatch(handle):
+    if not HANDLE.fullmatch(handle):
         raise invalid("Error: handle must be a valid handle")
-    return Answer({"did": _known(call, handle, "Unable to resolve handle")})
+    did = _known(call, handle, "Unable to resolve handle")
+    bluesky_identity.remember(call, did, handle)
+    return Answer({"did": did})
 
 
 def _describe_server(wire: Bluesky, call: Call) -> Answer:

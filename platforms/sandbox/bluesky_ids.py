@@ -8,6 +8,8 @@ from platforms.sandbox.world import digest, owner_bits
 COLLECTION = "app.bsky.feed.post"
 LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 TID = re.compile(r"[234567abcdefghij][234567a-z]{12}")
+HANDLE = re.compile(r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
+DID = re.compile(r"did:(plc:[a-z2-7]{3,24}|web:[a-zA-Z0-9.:%-]+)")
 _PLC = re.compile(r"[a-z2-7]{24}")
 
 

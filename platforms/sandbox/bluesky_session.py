@@ -4,8 +4,8 @@ import re
 import secrets
 from typing import Any
 
-from platforms.sandbox.bluesky_ids import did_of, handle_of
-from platforms.sandbox.state import AccountState
+from platforms.sandbox import bluesky_identity
+from platforms.sandbox.bluesky_ids import DID, HANDLE, did_of
 from platforms.sandbox.tokens import new_family, read_jwt, sign_jwt
 from platforms.sandbox.wire import Answer, Call, Refused
 
@@ -96,8 +96,8 @@ def _session(call: Call, did: str, handle: str = "") -> dict[str, Any]:
     account = call.state.account(did)
     session: dict[str, Any] = {
         "did": did,
-        "handle": handle or handle_of(did),
-        "didDoc": _did_doc(call, did, account),
+        "handle": handle or bluesky_identity.handle(call, did),
+        "didDoc": bluesky_identity.document(call, did, call.request.host),
         "email": "owner@example.com",
         "emailConfirmed": True,
         "active": account.active,
@@ -105,13 +105,6 @@ def _session(call: Call, did: str, handle: str = "") -> dict[str, Any]:
     if not account.active:
         session["status"] = account.status or "deactivated"
     return session
-
-
-def _did_doc(call: Call, did: str, account: AccountState) -> dict[str, Any]:
-    pds = account.pds or call.request.host
-    endpoint = pds if "://" in pds else f"https://{pds}"
-    service = {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": endpoint}
-    return {"@context": ["https://www.w3.org/ns/did/v1"], "id": did, "service": [service]}
 
 
 def _get_session(call: Call) -> Answer:
@@ -142,24 +135,35 @@ def _opened(call: Call, did: str, family: str, generation: int, handle: str = ""
 
 
 def _create_session(call: Call) -> Answer:
-    """A session for anybody with something that looks like an app password."""
+    """A session for anybody with something that looks like an app password, or with the one that was set."""
     body = call.request.json()
     body = body if isinstance(body, dict) else {}
     identifier, password = str(body.get("identifier", "")), str(body.get("password", ""))
     if not identifier or not password:
         return error(400, "InvalidRequest", 'Error: Input must have the property "identifier"')
     headers = _spend_login(call, identifier)
-    handle = "" if identifier.startswith("did:") else identifier
+    handle = "" if identifier.startswith("did:") else identifier.lower()
+    if not (DID if not handle else HANDLE).fullmatch(handle or identifier):
+        return error(401, "AuthenticationRequired", "Invalid identifier or password")
     did = identifier if not handle else did_of(handle)
     if call.state.switches["second_factor"] and not body.get("authFactorToken"):
         return error(401, "AuthFactorTokenRequired", "A sign in code has been sent to your email address")
-    if not _PASSWORD.fullmatch(password) or call.state.account(did).revoked or did in call.state.deleted:
+    if not _admitted(call, did, password):
         return error(401, "AuthenticationRequired", "Invalid identifier or password")
     if call.state.account(did).status == "takendown":
         return error(401, "AccountTakedown", "Account has been taken down")
+    bluesky_identity.remember(call, did, handle or did)
     opened = _opened(call, did, new_family(), 0, handle)
     opened.headers.update(headers)
     return opened
+
+
+def _admitted(call: Call, did: str, password: str) -> bool:
+    """Whether the account is at home on this host, and the password its own. The entryway knows everybody."""
+    account, host = call.state.account(did), call.request.host
+    at_home = not account.pds or bluesky_identity.pds(call, did) in (f"https://{host}", f"http://{host}")
+    right = password == account.app_password if account.app_password else bool(_PASSWORD.fullmatch(password))
+    return right and not account.revoked and did not in call.state.deleted and (at_home or host == "bsky.social")
 
 
 def _spend_login(call: Call, identifier: str) -> dict[str, str]:

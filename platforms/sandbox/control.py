@@ -5,10 +5,14 @@ GET  /_control/calls/{key}                         the newest calls: what was as
 POST /_control/reset                               forget everything, as a restart would
 POST /_control/platforms/{key, or `all`}           any of `latency_ms`, `faults` (a list that replaces the one there is,
                                                    see `faults.py`) and the platform's switches
+    Every platform with OAuth has the switches `consent` (`ask`: its consent page waits for somebody; `allow` and `deny`
+    answer at once, for tests without a browser) and `code_lifetime` (seconds). Which account it offers first is said by
+    `account_id` or `login_hint` in the page's address.
 POST /_control/posts/delete                        {"platform", "ids"}; `/posts/restore` undoes it
 POST /_control/accounts                            {"platform", "account_id"} and any of `posts`, `span_days` (what the
-    account lists), `revoked`, `active`, `status`, `login`, `pds`, `token_lifetime` (seconds, may be negative),
-    `token_age` (how long ago the token was made), `app_only`; answers with new tokens and the ids of the listed posts
+    account lists), `revoked`, `active`, `status`, `login`, `pds`, `handle`, `app_password` (the only one that is right;
+    else any that looks like one), `token_lifetime` (seconds, may be negative), `token_age` (how long ago the token was
+    made), `app_only`; answers with new tokens and the ids of the listed posts
 GET  /_control/accounts/{platform}/{account_id}/posts    the ids of the listed posts
 """
 

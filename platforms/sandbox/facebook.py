@@ -7,7 +7,8 @@ from platforms.sandbox import facebook_oauth as oauth
 from platforms.sandbox import facebook_posts as posts
 from platforms.sandbox import graph
 from platforms.sandbox.state import Fault
-from platforms.sandbox.wire import Answer, Call, SandboxRequest, Wire, listed
+from platforms.sandbox.tokens import Claims
+from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire, listed
 from platforms.sandbox.world import DAY, activity, followers, posts_count
 
 HOST = "graph.facebook.com"
@@ -45,7 +46,7 @@ class Facebook(Wire):
     def group(self, request: SandboxRequest) -> str:
         parts = graph.path_parts(request)
         if request.host != HOST:
-            return "authorize"
+            return "authorize" if parts == ["dialog", "oauth"] else "other"
         if parts == ["oauth", "access_token"]:
             return "token"
         if request.method == "POST" and not parts:
@@ -59,12 +60,12 @@ class Facebook(Wire):
             return oauth.answer(call)
         if call.request.first("ids"):
             return graph.error("The ids query parameter is deprecated in v26.0+", 100, status=500)
-        claims = oauth.check(call)
+        claims = call.claims = oauth.check(call)
         if call.group == "batch":
             return graph.batch(call)
         switches = call.state.switches
         percent = switches["usage_percent"]
-        answer = _limited() if percent >= 100 else _read(self, call, claims.account_id, user=claims.extra == "user")
+        answer = _limited() if percent >= 100 else _read(self, call, claims)
         minutes = switches["regain_minutes"] if percent >= 100 else 0
         answer.headers.update(graph.usage(claims.account_id, "pages", percent=percent, minutes=minutes))
         return answer
@@ -99,23 +100,37 @@ _REFUSALS: dict[str, Callable[[], Answer]] = {
 }
 
 
-def _read(wire: Facebook, call: Call, page_id: str, *, user: bool) -> Answer:
-    parts = graph.path_parts(call.request)
+def _read(wire: Facebook, call: Call, claims: Claims) -> Answer:
+    parts, user = graph.path_parts(call.request), claims.extra == "user"
     if call.request.method != "GET" or not parts or call.group == "other":
         return graph.error(f"Unsupported {call.request.method.lower()} request.", 100, kind="GraphMethodException")
     if parts[0] == "debug_token":
         return oauth.debug_token(call)
     if call.group == "accounts":
-        return oauth.pages(call, page_id)
+        return oauth.pages(call, claims)
     if parts[0] == "me" and user:
-        return Answer({"id": oauth.person(page_id)})
+        return Answer({"id": oauth.person(claims.account_id), "name": "Sandbox Person"})
+    page_id = _page_of(claims, parts[0])
     if parts[0] in ("me", page_id):
         return _page(wire, call, page_id, user=user)
+    _need_engagement(call)
     post = posts.decode(parts[0])
     foreign = post is None or not post.belongs_to(page_id) or parts[0].partition("_")[0] not in (page_id, parts[0])
     if post is None or foreign or parts[0] in call.state.deleted or post.made_at > call.now:
         raise graph.missing(parts[0])
     return _post(call, post, page_id, user=user)
+
+
+def _page_of(claims: Claims, object_id: str) -> str:
+    """Which of the token's Pages an object is, or would be, of; nothing if it has none."""
+    reached = claims.reached()
+    named = object_id.partition("_")[0]
+    return named if named in reached else next(iter(reached), "")
+
+
+def _need_engagement(call: Call) -> None:
+    if not call.allows("pages_read_engagement"):
+        raise Refused(_REFUSALS["scope_missing"]())
 
 
 def _post(call: Call, post: posts.Post, page_id: str, *, user: bool) -> Answer:
@@ -144,6 +159,7 @@ def _refuse_user(*, user: bool) -> None:
 def _page(wire: Facebook, call: Call, page_id: str, *, user: bool) -> Answer:
     if call.group == "listing":
         _refuse_user(user=user)
+        _need_engagement(call)
         return _listing(wire, call, page_id)
     if call.group == "insights":
         _refuse_user(user=user)
@@ -153,12 +169,13 @@ def _page(wire: Facebook, call: Call, page_id: str, *, user: bool) -> Answer:
     state = call.state.account(page_id)
     count = posts_count(page_id, call.now, posts=state.posts, span_days=state.span_days)
     facts = {
-        "name": "Sandbox Page",
+        "name": oauth.page_name(page_id),
         "followers_count": followers(page_id, call.now),
         "fan_count": followers(page_id, call.now) - 20,
         "published_posts": {"data": [], "summary": {"total_count": count}},
-        "access_token": oauth.grant(page_id, call.now, None)["access_token"],
     }
+    if call.claims is not None:
+        facts["access_token"] = oauth.page_token(call, call.claims, page_id)
     return Answer({**{name: facts[name] for name in asked if name in facts}, "id": page_id})
 
 
@@ -186,7 +203,7 @@ def _page_insights(call: Call, page_id: str) -> Answer:
     since = graph.instant(request, "since", until - 2 * DAY)
     if until - since > 90 * DAY + 1:
         raise graph.refuse("(#100) There cannot be more than 90 days between since and until", 100)
-    names = () if call.state.switches["insights_scope"] == "empty" else dict.fromkeys(metrics)
+    names = () if posts.is_silent(call) else dict.fromkeys(metrics)
     data = [
         {"name": name, "period": "day", "values": _days(page_id, name, since, until), "title": name} for name in names
     ]

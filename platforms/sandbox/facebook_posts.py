@@ -67,7 +67,8 @@ def node(call: Call, post: Post, page_id: str) -> dict[str, Any]:
     """A post with the fields that were asked for, insights included."""
     asked = graph.fields(call.request.first("fields", "id,created_time,message"))
     graph.check_fields(asked, _NODE | _GATED)
-    if _GATED & set(asked) and not call.state.switches["content_scope"]:
+    readable = call.state.switches["content_scope"] and call.allows("pages_read_user_content")
+    if _GATED & set(asked) and not readable:
         words = "(#10) This endpoint requires the 'pages_read_user_content' permission"
         raise graph.refuse(words, 10, status=403)
     facts = _facts(post, call.now, page_id)
@@ -121,7 +122,7 @@ def insights(call: Call, post: Post, metrics: list[str]) -> Answer:
         raise graph.refuse("An unknown error occurred", 1, status=500)
     if "post_total_media_view_unique" in metrics and call.state.switches["low_reach"]:
         raise graph.refuse("(#200) Provide valid app ID", 200)
-    if call.state.switches["insights_scope"] == "empty":
+    if is_silent(call):
         return Answer({"data": []})
     counts = _counts(post, call.now)
     expanded = "period(lifetime)" in call.request.first("fields")
@@ -135,6 +136,11 @@ def insights(call: Call, post: Post, metrics: list[str]) -> Answer:
     token = graph.token_text(call.request)
     link = f"https://{call.request.host}/v26.0/{post.id}/insights?access_token={token}&since=1"
     return Answer({"data": data, "paging": {"previous": link, "next": link}})
+
+
+def is_silent(call: Call) -> bool:
+    """Whether insights come back empty, as they do without the scope for them."""
+    return call.state.switches["insights_scope"] == "empty" or not call.allows("read_insights")
 
 
 def check_scope(call: Call) -> None:

@@ -5,6 +5,8 @@ Kinds that replace the answer: `status` (`status`, `body`, `headers`), `server_e
 named), `token_expired`, `scope_missing`, `refuse_refresh`, and what a platform adds (`own_faults`).
 Kinds that change a good answer: `wrong_types`, `nan`, `nul`, `huge_int`, `negative`, `half_missing`, `withdrawn`
 (`metric`), and for X `item_error` (`id`, `problem`).
+Kinds of the consent page: `denied` (the person says no, whatever is pressed), `withheld` (they do not grant `scope`),
+`expired_code` (the code is too old when it arrives).
 Kinds of the connection: `close`, `hang`, `drip` (`variant` headers or body, `seconds` per byte), `truncated`, `huge`.
 `processed`: whether the call takes effect (a token rotates) although its answer is replaced or lost.
 """
@@ -14,13 +16,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from platforms.sandbox.state import Fault
+from platforms.sandbox.state import CONSENT_FAULTS, Fault
 from platforms.sandbox.wire import Answer, Call, SandboxRequest, Wire
 
 PLAIN = frozenset({"status", "non_json", "empty", "html_429", "redirect"})
 OWN_FORM = frozenset({"rate_limited", "server_error", "token_expired", "scope_missing", "refuse_refresh"})
 CHANGED = frozenset({"wrong_types", "nan", "nul", "huge_int", "negative", "half_missing"})
-SOFT = frozenset({"withdrawn", "item_error"})
+SOFT = frozenset({"withdrawn", "item_error"}) | CONSENT_FAULTS
 TRANSPORT = frozenset({"close", "hang", "drip", "truncated", "huge"})
 UNANSWERED = frozenset({"close", "hang"})
 KINDS = PLAIN | OWN_FORM | CHANGED | SOFT | TRANSPORT

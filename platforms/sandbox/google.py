@@ -1,7 +1,9 @@
 """What Google's APIs share: the error envelope, and tokens of one hour whose refresh token stays."""
 
+from dataclasses import replace
 from typing import Any
 
+from platforms.sandbox import consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest
 
@@ -13,6 +15,7 @@ SWITCHES = {
     "rotate_refresh": False,  # now and then Google answers with a new refresh token; the old one stays good
     "require_client": False,  # refuse token calls that do not name client and secret in the form
     "scoped": True,  # False: tokens lack the scope
+    **consent.switches(600),
 }
 _STATUS = {
     400: "INVALID_ARGUMENT",
@@ -54,12 +57,12 @@ def alive(call: Call, claims: Claims | None, platform: str, kind: str) -> bool:
     )
 
 
-def authenticate(call: Call, platform: str, refused: Answer, unscoped: Answer) -> Claims:
-    """Whose token came with the call."""
-    claims = read(call.request.bearer(), ACCESS)
+def authenticate(call: Call, platform: str, refused: Answer, unscoped: Answer, *, scopes: tuple[str, ...]) -> Claims:
+    """Whose token came with the call; any one of the scopes will do."""
+    claims = call.claims = read(call.request.bearer(), ACCESS)
     if claims is None or not alive(call, claims, platform, "access"):
         raise Refused(refused)
-    if not call.state.switches["scoped"]:
+    if not call.state.switches["scoped"] or not any(map(call.allows, scopes)):
         raise Refused(unscoped)
     return claims
 
@@ -96,10 +99,10 @@ def token(call: Call, platform: str, scope: str) -> Answer:
     answer = {
         "access_token": sign(claims.next("access", now=call.now, lifetime=lifetime), ACCESS),
         "expires_in": lifetime,
-        "scope": scope,
+        "scope": claims.scopes.replace(",", " ") or scope,
         "token_type": "Bearer",
     }
     if switches["rotate_refresh"]:
-        again = Claims(platform, claims.account_id, "refresh", claims.family, int(call.now), 0, claims.generation + 1)
+        again = replace(claims, issued_at=int(call.now), generation=claims.generation + 1)
         answer["refresh_token"] = sign(again, REFRESH)
     return Answer(answer)

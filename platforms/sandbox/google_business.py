@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from platforms.sandbox import google
+from platforms.sandbox import google, google_consent
 from platforms.sandbox.state import Fault
 from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire
@@ -14,7 +14,13 @@ from platforms.sandbox.world import digest, mix
 PERFORMANCE = "businessprofileperformance.googleapis.com"
 INFORMATION = "mybusinessbusinessinformation.googleapis.com"
 ACCOUNTS = "mybusinessaccountmanagement.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/business.manage"
+SCOPE = google_consent.BUSINESS
+LOCATIONS = {
+    "9100000000000000001": ("9100000000000000001", "9100000000000000002", "9100000000000000003"),
+    "9100000000000000004": ("9100000000000000004",),
+    "9100000000000000005": (),
+}
+"""The locations of each owner, who is known by one of them, or by what could have been one."""
 PER_MINUTE = 300
 # What a busy location counts on a day.
 METRICS = {
@@ -32,6 +38,7 @@ METRICS = {
 }
 _SERIES = re.compile(r"/v1/locations/([0-9]+):(fetchMultiDailyMetricsTimeSeries|getDailyMetricsTimeSeries)")
 _LOCATION = re.compile(r"/v1/locations/([0-9]+)")
+_OF_ACCOUNT = re.compile(r"/v1/accounts/([0-9]+|-)/locations")
 _DIGITS = "0123456789"
 
 
@@ -39,7 +46,10 @@ class GoogleBusiness(Wire):
     """One account of the sandbox is one location."""
 
     key = "google_business"
-    hosts = (PERFORMANCE, INFORMATION, ACCOUNTS, "mybusiness.googleapis.com", google.TOKEN_HOST)
+    hosts = (
+        *(PERFORMANCE, INFORMATION, ACCOUNTS, "mybusiness.googleapis.com"),
+        *(google.TOKEN_HOST, google_consent.HOST),
+    )
     switches = {
         "per_minute": PER_MINUTE,
         "rate_limits": True,
@@ -48,37 +58,42 @@ class GoogleBusiness(Wire):
         "verified": True,
         **google.SWITCHES,
     }
-    token_groups = frozenset({"token"})
+    token_groups = frozenset({"token", "authorize"})
     own_faults = frozenset({"service_disabled", "no_rights"})
 
     def group(self, request: SandboxRequest) -> str:
-        if request.host == google.TOKEN_HOST:
-            return "token" if (request.method, request.path) == ("POST", "/token") else "other"
+        if request.host in (google.TOKEN_HOST, google_consent.HOST):
+            return google_consent.group(request)
         if request.method != "GET":
             return "other"
         if request.host == PERFORMANCE and _SERIES.fullmatch(request.path):
             return "performance"
         if request.host == INFORMATION and _LOCATION.fullmatch(request.path):
             return "information"
+        if request.host == INFORMATION and _OF_ACCOUNT.fullmatch(request.path):
+            return "locations"
         return "accounts" if (request.host, request.path) == (ACCOUNTS, "/v1/accounts") else "other"
 
     def serves(self, request: SandboxRequest) -> bool:
         if request.host == google.TOKEN_HOST:
-            return google.family_of(request, self.key)
+            return google.family_of(request, self.key) or google_consent.is_business(request)
+        if request.host == google_consent.HOST:
+            return google_consent.is_business(request)
         return request.host in self.hosts
 
     def answer(self, call: Call) -> Answer:
-        if call.group == "token":
-            return google.token(call, self.key, SCOPE)
-        claims = google.authenticate(call, self.key, _unauthorized(), _unscoped())
+        if call.group in self.token_groups:
+            return google_consent.answer(call, TERMS, SCOPE)
+        claims = google.authenticate(call, self.key, _unauthorized(), _unscoped(), scopes=(SCOPE,))
         self._spend(call)
         if call.group == "performance":
             return _series(call, claims)
         if call.group == "information":
             return _location(call, claims)
         if call.group == "accounts":
-            owner = {"name": f"accounts/{_owner(claims.account_id)}", "type": "PERSONAL", "role": "PRIMARY_OWNER"}
-            return Answer({"accounts": [{**owner, "accountName": "Sandbox owner"}]})
+            return _accounts(call, claims)
+        if call.group == "locations":
+            return _locations(call, claims)
         return google.error(404, "Requested entity was not found.")
 
     def _spend(self, call: Call) -> None:
@@ -111,6 +126,19 @@ def _owner(location: str) -> str:
     return "1" + digest(f"owner:{location}", 20, _DIGITS)
 
 
+TERMS = google_consent.terms(
+    "google_business",
+    "Google Business Profile",
+    tuple(LOCATIONS),
+    name=lambda location: f"Owner of {len(_reach(location))} location{'' if len(_reach(location)) == 1 else 's'}",
+    reach=lambda location: _reach(location),
+)
+
+
+def _reach(location: str) -> tuple[str, ...]:
+    return LOCATIONS.get(location, (location,))
+
+
 def _unauthorized() -> Answer:
     message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
     return google.error(401, message)
@@ -140,7 +168,7 @@ _REFUSALS: Mapping[str, Callable[[], Answer]] = {
 
 def _own(call: Call, claims: Claims, location: str) -> None:
     """What is not the caller's does not exist for them."""
-    if location != claims.account_id or not call.state.account(location).active:
+    if location not in claims.reached() or not call.state.account(location).active:
         raise Refused(google.error(404, "Requested entity was not found."))
 
 
@@ -151,12 +179,57 @@ def _location(call: Call, claims: Claims) -> Answer:
         raise Refused(google.error(400, "Request contains an invalid argument: read_mask is required."))
     location = found[1] if found else ""
     _own(call, claims, location)
+    return Answer(_written(call, location, mask))
+
+
+def _written(call: Call, location: str, mask: list[str]) -> dict[str, Any]:
     every = {
         "name": f"locations/{location}",
-        "title": "Sandbox location",
+        "title": f"Sandbox location {location[-4:]}",
+        "storefrontAddress": {"regionCode": "US", "locality": "Springfield", "addressLines": ["1 Sandbox Street"]},
         "metadata": {"hasVoiceOfMerchant": call.state.switches["verified"], "placeId": "ChIJsandbox"},
     }
-    return Answer({field: value for field, value in every.items() if field in mask})
+    return {field: value for field, value in every.items() if field in mask}
+
+
+def _owned(claims: Claims) -> dict[str, list[str]]:
+    """The caller's accounts with their locations: the first is the person's own; the rest are in a group."""
+    there = claims.reached()
+    owned = {_owner(claims.account_id): there[:1]}
+    return owned | ({_owner(f"group:{claims.account_id}"): there[1:]} if there[1:] else {})
+
+
+def _accounts(call: Call, claims: Claims) -> Answer:
+    """The person's own account comes first, then the groups they manage."""
+    written = [
+        {"name": f"accounts/{one}", "accountName": "Sandbox group", "type": "LOCATION_GROUP", "role": "OWNER"}
+        for one in _owned(claims)
+    ]
+    written[0] |= {"accountName": "Sandbox owner", "type": "PERSONAL", "role": "PRIMARY_OWNER"}
+    return _page(call, "accounts", written, most=20, default=20)
+
+
+def _locations(call: Call, claims: Claims) -> Answer:
+    """The locations of one account, or of all; `-` stands for those."""
+    found, mask = _OF_ACCOUNT.fullmatch(call.request.path), call.request.listed("readMask")
+    owned, account = _owned(claims), found[1] if found else ""
+    if not mask:
+        raise Refused(google.error(400, "Request contains an invalid argument: read_mask is required."))
+    if account != "-" and account not in owned:
+        raise Refused(google.error(404, "Requested entity was not found."))
+    there = claims.reached() if account == "-" else owned[account]
+    return _page(call, "locations", [_written(call, one, mask) for one in there], most=100, default=10)
+
+
+def _page(call: Call, name: str, rows: list[dict[str, Any]], *, most: int, default: int) -> Answer:
+    """One page of rows; nothing at all is an empty object."""
+    size, token = call.request.first("pageSize", str(default)), call.request.first("pageToken", "p0")
+    if not size.isdecimal() or not re.fullmatch("p[0-9]{1,6}", token) or int(size) > most:
+        raise Refused(google.error(400, "Request contains an invalid argument: page_size or page_token."))
+    start = int(token[1:])
+    page = rows[start : start + (int(size) or default)]
+    more = {"nextPageToken": f"p{start + len(page)}"} if start + len(page) < len(rows) else {}
+    return Answer({**({name: page} if page else {}), **more})
 
 
 def _series(call: Call, claims: Claims) -> Answer:

@@ -80,6 +80,13 @@ def check_token(call: Call, token: str, *, platform: str, login: str, prefix: st
     return claims
 
 
+def need(call: Call, scope: str, *, status: int = 403, kind: str = "OAuthException") -> None:
+    """Refuse the call if the person did not grant a scope."""
+    if not call.allows(scope):
+        words = f"(#10) Application does not have permission for this action: {scope}"
+        raise refuse(words, 10, status=status, kind=kind)
+
+
 def fields(text: str) -> dict[str, list[str]]:
     """A field list: each name with the metrics of its expansion, if it has one."""
     found = {}

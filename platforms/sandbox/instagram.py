@@ -83,8 +83,8 @@ class Instagram(Wire):
         if call.group == "batch":
             return graph.batch(call) if request.host == "graph.facebook.com" else _unsupported("post")
         login = HOSTS[request.host]
-        claims = instagram_oauth.check(call, login)
-        answer = self._limited(call, claims) or _read(self, call, Reader(claims.account_id, login))
+        claims = call.claims = instagram_oauth.check(call, login)
+        answer = self._limited(call, claims) or _read(self, call, claims)
         answer.headers.update(_usage(call, claims.account_id))
         return answer
 
@@ -143,15 +143,35 @@ def _usage(call: Call, account_id: str, percent: int | None = None, minutes: int
     }
 
 
-def _read(wire: Instagram, call: Call, reader: Reader) -> Answer:
-    parts = graph.path_parts(call.request)
+def _read(wire: Instagram, call: Call, claims: Claims) -> Answer:
+    parts, facebook = graph.path_parts(call.request), claims.extra == "facebook"
     if call.request.method != "GET" or call.group == "other":
         return _unsupported(call.request.method.lower())
-    object_id = reader.account_id if parts[0] == "me" else parts[0]
     if parts[0] == "debug_token":
         return instagram_oauth.debug_token(call)
     if call.group == "pages":
-        return instagram_oauth.pages(call, reader.account_id)
+        return instagram_oauth.pages(call, claims)
+    if parts == ["me"] and claims.accounts:
+        return Answer({"id": str(20_000_000_000_000 + mix(claims.account_id)), "name": "Sandbox Person"})
+    pages = {instagram_oauth.page_of(one): one for one in claims.reached()} if facebook else {}
+    if call.group == "node" and parts[0] in pages:
+        return Answer(instagram_oauth.page(call, claims, parts[0], pages[parts[0]]))
+    graph.need(call, "instagram_basic" if facebook else "instagram_business_basic")
+    return _read_object(wire, call, _reader(claims, parts[0]), parts[0])
+
+
+def _reader(claims: Claims, object_id: str) -> Reader:
+    """For which of the token's accounts an object is read; for none if it has none."""
+    reached = claims.reached() if object_id != "me" or not claims.accounts else []
+    media = decode(object_id)
+    owner = next((one for one in reached if media and media.belongs_to(one)), next(iter(reached), ""))
+    return Reader(object_id if object_id in reached else owner, claims.extra)
+
+
+def _read_object(wire: Instagram, call: Call, reader: Reader, object_id: str) -> Answer:
+    if not reader.account_id:
+        raise graph.missing(object_id)
+    object_id = reader.account_id if object_id == "me" else object_id
     if object_id == reader.account_id:
         return _read_account(wire, call, reader)
     media = readable(call, object_id, reader.account_id)

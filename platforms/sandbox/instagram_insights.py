@@ -37,6 +37,7 @@ _SERIES = frozenset({"reach", "follower_count"})
 
 def of_media(call: Call, media: Media, metrics: list[str] | None = None, *, facebook: bool) -> Answer:
     """The insights of one media."""
+    _check_scope(call, facebook=facebook)
     metrics = call.request.listed("metric") if metrics is None else metrics
     if media.id in call.state.switches["poison"]:
         message = "(#100) Media Posted Before Business Account Conversion"
@@ -49,6 +50,10 @@ def of_media(call: Call, media: Media, metrics: list[str] | None = None, *, face
     if media.kind == "STORY" and counts["reach"] < 5:
         raise graph.refuse("(#10) Not enough viewers for the media to show insights", 10)
     return Answer({"data": [_lifetime(media.id, name, counts[name]) for name in dict.fromkeys(metrics)]})
+
+
+def _check_scope(call: Call, *, facebook: bool) -> None:
+    graph.need(call, "instagram_manage_insights" if facebook else "instagram_business_manage_insights")
 
 
 def _check_names(call: Call, media: Media, metrics: list[str], *, facebook: bool) -> None:
@@ -115,6 +120,7 @@ def _lifetime(object_id: str, name: str, value: int) -> dict[str, Any]:
 
 def of_account(call: Call, account_id: str, *, facebook: bool) -> Answer:
     """The insights of the account over a window of at most 30 days."""
+    _check_scope(call, facebook=facebook)
     request = call.request
     metrics = request.listed("metric")
     series = request.first("metric_type") == "time_series"

@@ -1,16 +1,50 @@
 """Instagram: tokens of both logins. With Instagram Login a token is extended, never rotated."""
 
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
-from platforms.sandbox import graph
+from platforms.sandbox import consent, graph, meta_consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call
 from platforms.sandbox.world import DAY, mix
 
-SWITCHES = {"token_lifetime": 60 * 86400}
+SWITCHES = {
+    "token_lifetime": 60 * 86400,
+    "short_answer": "flat",  # flat, data: the two shapes in which a code is answered
+    **consent.switches(meta_consent.CODE_LIFETIME),
+}
 PREFIXES = {"instagram": "IGAA", "facebook": "EAA"}
 SCOPES = "instagram_business_basic,instagram_business_manage_insights"
+PAGE_SCOPES = "instagram_basic,instagram_manage_insights,pages_read_engagement,pages_show_list"
+TERMS = consent.Terms(
+    platform="instagram",
+    title="Instagram",
+    accounts=("17841400000000101", "17841400000000102", "17841400000000103"),
+    name=lambda account_id: f"@sandbox_{account_id[-6:]}",
+    separators=", ",
+    kept=frozenset({"instagram_business_basic"}),
+    code=("AQD", ""),
+    denial=meta_consent.DENIED,
+    fragment="#_",
+)
+PAGE_TERMS = consent.Terms(
+    platform="instagram",
+    title="Facebook",
+    accounts=("17841400000000201", "17841400000000202", "17841400000000203"),
+    name=lambda account_id: f"{page_name(account_id)}, Instagram @sandbox_{account_id[-6:]}",
+    separators=", ",
+    kept=meta_consent.PUBLIC,
+    several=True,
+    response_type="code",
+    code=("AQB", ""),
+    denial=meta_consent.DENIED_FACEBOOK,
+    fragment="#_=_",
+)
+BARE_PAGE = "100000000000777"
+"""The Page without an Instagram account that everybody runs who consented to others."""
+_PAGE_FIELDS = frozenset(
+    {"id", "name", "access_token", "category", "tasks", "username", "link", "picture", "instagram_business_account"}
+)
 
 
 def grant(account_id: str, now: float, lifetime: float | None, *, login: str) -> dict[str, Any]:
@@ -37,7 +71,7 @@ def peek(call: Call) -> Claims | None:
 def answer(call: Call) -> Answer:
     """The endpoints that hand out tokens."""
     if call.group == "authorize":
-        return _consent(call)
+        return consent.answer(call, TERMS if call.request.host == "www.instagram.com" else PAGE_TERMS)
     if call.group == "refresh_access_token":
         return _extend(call)
     if call.request.host == "api.instagram.com":
@@ -45,10 +79,6 @@ def answer(call: Call) -> Answer:
     if call.request.host == "graph.instagram.com":
         return _long(call)
     return _facebook(call)
-
-
-def _error(message: str) -> Answer:
-    return Answer({"error_type": "OAuthException", "code": 400, "error_message": message}, 400)
 
 
 def _extend(call: Call) -> Answer:
@@ -69,46 +99,71 @@ def _token(call: Call, claims: Claims, **more: Any) -> Answer:
 
 
 def _short(call: Call) -> Answer:
-    """A token of one hour for a code, which reads `sandbox-` and the account's id."""
-    code = graph.parameter(call.request, "code").removesuffix("#_")
-    if not code.startswith("sandbox-") or graph.parameter(call.request, "grant_type") != "authorization_code":
-        return _error("Invalid authorization code")
-    account_id = code.removeprefix("sandbox-")
-    tokens = grant(account_id, call.now, 3600, login="instagram")
-    return Answer(
-        {"access_token": tokens["access_token"], "user_id": int(account_id), "permissions": SCOPES.split(",")}
-    )
+    """A token of one hour for a code; the account's id comes as a number."""
+    claims = replace(meta_consent.redeem_plain(call, TERMS), extra="instagram")
+    token = sign(claims.next("access", now=call.now, lifetime=meta_consent.SHORT), PREFIXES["instagram"])
+    told = {"access_token": token, "user_id": int(claims.account_id), "permissions": claims.scopes.split(",")}
+    return Answer({"data": [told]} if call.state.switches["short_answer"] == "data" else told)
 
 
 def _long(call: Call) -> Answer:
     if call.request.first("grant_type") != "ig_exchange_token":
         return graph.error("Invalid grant_type parameter value", 100, kind="IGApiException")
-    return _token(call, check(call, "instagram"), permissions=SCOPES)
+    if not call.request.first("client_secret"):
+        return graph.error("Missing client_secret parameter", 101, kind="IGApiException")
+    claims = check(call, "instagram")
+    return _token(call, claims, permissions=claims.scopes or SCOPES)
 
 
 def _facebook(call: Call) -> Answer:
-    """Facebook Login: a code, or a user's token that is to live longer."""
-    if code := graph.parameter(call.request, "code"):
-        claims = Claims("instagram", code.removeprefix("sandbox-"), "access", new_family(), 0, 0, extra="facebook")
-        return _token(call, claims)
+    """Facebook Login: a code, or a person's token that is to live longer."""
+    if graph.parameter(call.request, "code"):
+        claims = replace(meta_consent.redeem_graph(call, PAGE_TERMS), extra="facebook")
+        lifetime = meta_consent.PERSON_SHORT
+        token = sign(claims.next("access", now=call.now, lifetime=lifetime), PREFIXES["facebook"])
+        return Answer({"access_token": token, "token_type": "bearer", "expires_in": lifetime})
+    if graph.parameter(call.request, "grant_type") != "fb_exchange_token":
+        return graph.error("Invalid grant_type", 100)
+    meta_consent.check_app(call)
     token = graph.parameter(call.request, "fb_exchange_token")
     claims = graph.check_token(call, token, platform="instagram", login="facebook", prefix=PREFIXES["facebook"])
     return _token(call, claims)
 
 
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, account_id = call.request.first("redirect_uri"), call.request.first("account_id", "17841400000000001")
-    query = urlencode({"code": f"sandbox-{account_id}#_", "state": call.request.first("state")})
-    return Answer(b"", 302, {"Location": f"{back}{'&' if '?' in back else '?'}{query}"})
+def page_of(account_id: str) -> str:
+    """The Page that an account is linked to."""
+    return str(100_000_000_000_000 + mix(account_id))
 
 
-def pages(call: Call, account_id: str) -> Answer:
-    """The Pages of a user, each with a token of its own and its Instagram account."""
-    account = {"id": account_id, "username": f"sandbox_{account_id[-6:]}"}
-    token = grant(account_id, call.now, None, login="facebook")["access_token"]
-    page = {"id": str(100_000_000_000_000 + mix(account_id)), "name": "Sandbox Page", "access_token": token}
-    return Answer({"data": [{**page, "instagram_business_account": account}]})
+def page_name(account_id: str) -> str:
+    """What that Page is called."""
+    return f"Sandbox Page {account_id[-3:]}"
+
+
+def pages(call: Call, claims: Claims) -> Answer:
+    """The Pages of a person, each with a token of its own, and most with an Instagram account."""
+    accounts = {page_of(account_id): account_id for account_id in claims.reached()}
+    ids = [*accounts, BARE_PAGE] if claims.accounts else [*accounts]
+    found, paging = graph.page(call.request, ids if call.allows("pages_show_list") else [])
+    rows = [page(call, claims, page_id, accounts.get(page_id, "")) for page_id in found]
+    return Answer({"data": rows} | ({"paging": paging} if paging else {}))
+
+
+def page(call: Call, claims: Claims, page_id: str, account_id: str) -> dict[str, Any]:
+    """A Page with the fields that were asked for; one without an Instagram account leaves that out."""
+    asked = graph.fields(call.request.first("fields", "id,name,access_token,category,tasks"))
+    graph.check_fields(asked, _PAGE_FIELDS)
+    token = meta_consent.page_claims(claims, account_id or page_id, kind="facebook", now=call.now)
+    facts: dict[str, Any] = {
+        "name": page_name(account_id or page_id),
+        "access_token": sign(token, PREFIXES["facebook"]),
+        "category": "Software",
+        "tasks": ["ANALYZE", "CREATE_CONTENT"],
+        "picture": {"data": {"url": "https://scontent.fbcdn.net/sandbox.jpg", "is_silhouette": False}},
+    }
+    if account_id and call.allows("instagram_basic"):
+        facts["instagram_business_account"] = {"id": account_id, "username": f"sandbox_{account_id[-6:]}"}
+    return {**{name: facts[name] for name in asked if name in facts}, "id": page_id}
 
 
 def debug_token(call: Call) -> Answer:
@@ -117,5 +172,5 @@ def debug_token(call: Call) -> Answer:
     if claims is None:
         return Answer({"data": {"is_valid": False, "scopes": []}})
     alive = not claims.expired(call.now)
-    scopes = ["instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list"]
+    scopes = (claims.scopes or PAGE_SCOPES).split(",")
     return Answer({"data": {"is_valid": alive, "expires_at": claims.expires_at, "scopes": scopes}})

@@ -3,23 +3,22 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from platforms.sandbox import linkedin_pages, linkedin_posts
-from platforms.sandbox.linkedin_posts import encode, error, forbidden, kind_at, unpermitted
+from platforms.sandbox import consent, linkedin_pages, linkedin_posts
+from platforms.sandbox import linkedin_oauth as oauth
+from platforms.sandbox.linkedin_posts import encode, error, kind_at, unpermitted
 from platforms.sandbox.state import Fault
-from platforms.sandbox.tokens import Claims, new_family, read, sign
+from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire
 
 API, WWW = "api.linkedin.com", "www.linkedin.com"
 DAY = 86400
-ACCESS_LIFETIME, REFRESH_LIFETIME = 60 * DAY, 365 * DAY
-SCOPE = "r_basicprofile,r_member_postAnalytics,r_member_profileAnalytics,r_organization_social,rw_organization_admin"
 VERSIONS = ("202601", "202602", "202603", "202604", "202605", "202606", "202607", "202608", "202609")
 QUERY_BYTES = 4096
 QUOTAS = {"standard": {"app": 0, "member": 0}, "development": {"app": 500, "member": 100}}
 _OAUTH = {"/oauth/v2/accessToken": "token", "/oauth/v2/authorization": "authorize"}
-_REFUSED = "The provided authorization grant or refresh token is invalid, expired or revoked."
+_UNVERSIONED = ("/v2/userinfo", "/v2/me")
 
 
 class LinkedIn(Wire):
@@ -31,12 +30,11 @@ class LinkedIn(Wire):
         "versions": list(VERSIONS),  # those that are active
         "tier": "standard",  # standard, development: 500 calls a day for the app, 100 for a member, no batches
         "quotas": {},  # {"app": 10, "member": 5} for each endpoint, instead of the tier's
-        "require_client": False,  # refuse token calls that name no client
-        "refused_refresh": "invalid_request",  # invalid_request, invalid_grant
         "foreign": "absent",  # absent, refused: what a post of another page does to the statistics of a batch
         "refused_list": "",  # shares, ugcPosts: the list that is refused whatever is in it
         "silent": [],  # posts without any activity
         "role": True,  # whether the token's member still administers the page
+        **oauth.SWITCHES,
     }
     token_groups = frozenset({"token", "authorize"})
     own_faults = frozenset({"unpermitted", "no_resource", "forbidden_post", "revoked_token", "version_missing"})
@@ -49,13 +47,12 @@ class LinkedIn(Wire):
 
     def answer(self, call: Call) -> Answer:
         if call.group == "authorize":
-            return _consent(call)
+            return consent.answer(call, oauth.TERMS)
         if call.group == "token":
-            return _token(call)
-        claims = _authenticate(call)
-        if call.group == "userinfo":
-            return forbidden("userinfo.GET.NO_VERSION")
+            return oauth.token(call)
+        claims = call.claims = oauth.authenticate(call)
         _check_request(call)
+        oauth.check_scope(call)
         _spend(call, claims)
         endpoint = linkedin_posts.ENDPOINTS.get(call.group) or linkedin_pages.ENDPOINTS.get(call.group)
         if endpoint is None:
@@ -75,10 +72,7 @@ class LinkedIn(Wire):
         return encode(account_id, at, video=kind_at(account_id, at))
 
     def tokens(self, account_id: str, now: float, lifetime: float | None, **extra: Any) -> dict[str, Any]:
-        expires_at = int(now + (ACCESS_LIFETIME if lifetime is None else lifetime))
-        access = Claims("linkedin", account_id, "access", new_family(), int(now), expires_at)
-        refresh = Claims("linkedin", account_id, "refresh", access.family, int(now), int(now) + REFRESH_LIFETIME)
-        return {"access_token": sign(access, "AQX"), "refresh_token": sign(refresh, "AQW"), "expires_at": expires_at}
+        return oauth.grant(account_id, now, lifetime)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -93,94 +87,21 @@ def _throttled(whose: str) -> Answer:
     return error(429, words, service=101, code="TOO_MANY_REQUESTS")
 
 
-def _expired() -> Answer:
-    return error(401, "The token used in the request has expired", service=65602, code="EXPIRED_ACCESS_TOKEN")
-
-
-def _revoked() -> Answer:
-    return error(
-        401, "The token used in the request has been revoked by the user", service=65601, code="REVOKED_ACCESS_TOKEN"
-    )
-
-
-def _refused_refresh(call: Call) -> Answer:
-    return Answer({"error": call.state.switches["refused_refresh"], "error_description": _REFUSED}, 400)
-
-
 def _version_missing() -> Answer:
     return error(400, "A version must be present. Please specify a version.", code="VERSION_MISSING")
 
 
 _REFUSALS: dict[str, Callable[[Call], Answer]] = {
     "server_error": lambda call: error(500, "Internal Server Error"),
-    "token_expired": lambda call: _expired(),
-    "revoked_token": lambda call: _revoked(),
-    "scope_missing": lambda call: forbidden(f"{call.group}.FINDER-{call.request.first('q') or 'get'}.20260901"),
-    "refuse_refresh": _refused_refresh,
+    "token_expired": lambda call: oauth.expired(),
+    "revoked_token": lambda call: oauth.revoked(),
+    "scope_missing": oauth.unscoped,
+    "refuse_refresh": oauth.refused_refresh,
     "unpermitted": lambda call: unpermitted("/shares[0]"),
     "no_resource": lambda call: _no_resource(),
     "forbidden_post": lambda call: error(403, "The requested UGC resource is forbidden", service=100),
     "version_missing": lambda call: _version_missing(),
 }
-
-
-# --- tokens ----------------------------------------------------------------------------------------------------------
-
-
-def _authenticate(call: Call) -> Claims:
-    claims = read(call.request.bearer(), "AQX")
-    if claims is None or claims.platform != "linkedin":
-        raise Refused(error(401, "Invalid access token", service=65600, code="INVALID_ACCESS_TOKEN"))
-    if claims.family in call.state.dead or call.state.account(claims.account_id).revoked:
-        raise Refused(_revoked())
-    if claims.expired(call.now):
-        raise Refused(_expired())
-    return claims
-
-
-def _token(call: Call) -> Answer:
-    form = call.request.form()
-    if call.state.switches["require_client"] and not form.get("client_id"):
-        return Answer({"error": "invalid_client", "error_description": "Client authentication failed"}, 401)
-    names = {"refresh_token": "refresh_token", "authorization_code": "code"}
-    name = names.get(form.get("grant_type", ""))
-    if name is None:
-        return Answer({"error": "unsupported_grant_type", "error_description": "Unknown grant type"}, 400)
-    if not form.get(name):
-        words = f'A required parameter "{name}" is missing'
-        return Answer({"error": "invalid_request", "error_description": words}, 400)
-    if name == "code":
-        account_id = form["code"].removeprefix("sandbox-")
-        end = int(call.now) + REFRESH_LIFETIME
-        return _granted(call, Claims("linkedin", account_id, "refresh", new_family(), int(call.now), end))
-    claims = read(form["refresh_token"], "AQW")
-    dead = claims is None or claims.expired(call.now) or claims.family in call.state.dead
-    if claims is None or dead or call.state.account(claims.account_id).revoked:
-        return _refused_refresh(call)
-    return _granted(call, claims)
-
-
-def _granted(call: Call, refresh: Claims) -> Answer:
-    """A new access token, that never outlives the refresh token; the end of that one stays where it was."""
-    left = int(refresh.expires_at - call.now)
-    lifetime = min(ACCESS_LIFETIME, left)
-    return Answer(
-        {
-            "access_token": sign(refresh.next("access", now=call.now, lifetime=lifetime), "AQX"),
-            "expires_in": lifetime,
-            "refresh_token": sign(refresh, "AQW"),
-            "refresh_token_expires_in": left,
-            "scope": SCOPE,
-        }
-    )
-
-
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, state = call.request.first("redirect_uri"), call.request.first("state")
-    code = f"sandbox-{call.request.first('account_id', 'urn:li:person:sandbox')}"
-    joined = f"{back}{'&' if '?' in back else '?'}{urlencode({'code': code, 'state': state})}"
-    return Answer(b"", 302, {"Location": joined})
 
 
 # --- what holds for every call ---------------------------------------------------------------------------------------
@@ -189,6 +110,8 @@ def _consent(call: Call) -> Answer:
 def _check_request(call: Call) -> None:
     """Version, protocol and length."""
     headers, query = call.request.headers, call.request.query
+    if call.request.path in _UNVERSIONED:
+        return
     version = headers.get("linkedin-version", "")
     if not version:
         raise Refused(_version_missing())

@@ -24,10 +24,15 @@ LISTS = {"shares": "share", "ugcPosts": "ugcPost"}
 _LIST = re.compile(r"List\((.*)\)")
 
 
+def _pages(call: Call, claims: Claims) -> list[str]:
+    """The pages that the token's member administers."""
+    pages = [urn for urn in claims.reached() if urn.startswith("urn:li:organization:")]
+    return pages if call.state.switches["role"] else []
+
+
 def _page(call: Call, claims: Claims, parameter: str) -> Answer | None:
     """None if the token's member administers the page that is asked for."""
-    asked = call.request.first(parameter)
-    if asked != claims.account_id or not asked.startswith("urn:li:organization:") or not call.state.switches["role"]:
+    if call.request.first(parameter) not in _pages(call, claims):
         return forbidden(f"{call.group}.FINDER-{call.request.first('q')}.20260901")
     return None
 
@@ -37,8 +42,9 @@ def _statistics(wire: Wire, call: Call, claims: Claims) -> Answer:
     refused = _page(call, claims, "organizationalEntity")
     if refused:
         return refused
+    page = call.request.first("organizationalEntity")
     if not set(LISTS) & set(call.request.query):
-        return elements(_element(claims.account_id, {}, _totals(call, claims.account_id)))
+        return elements(_element(page, {}, _totals(call, page)))
     found: list[dict[str, Any]] = []
     for name, kind in LISTS.items():
         if name not in call.request.query:
@@ -47,12 +53,12 @@ def _statistics(wire: Wire, call: Call, claims: Claims) -> Answer:
         if not written or call.state.switches["refused_list"] == name:
             return unpermitted(f"/{name}")
         for index, urn in enumerate(filter(None, written[1].split(","))):
-            own = is_post_of(urn, claims.account_id, call)
+            own = is_post_of(urn, page, call)
             if not own and call.state.switches["foreign"] == "refused":
                 return unpermitted(f"/{name}[{index}]")
             counts = _counts(call, urn) if own else None
             if counts and urn.startswith(f"urn:li:{kind}:"):
-                found.append(_element(claims.account_id, {kind: urn}, counts))
+                found.append(_element(page, {kind: urn}, counts))
     return elements(*found)
 
 
@@ -87,7 +93,7 @@ def _totals(call: Call, page: str) -> dict[str, int]:
 def _video(wire: Wire, call: Call, claims: Claims) -> Answer:
     """Views, for as long as half a year."""
     urn = call.request.first("entity")
-    if not is_post_of(urn, claims.account_id, call):
+    if not any(is_post_of(urn, page, call) for page in claims.reached()):
         return error(404, "Could not find entity", code="NOT_FOUND")
     if call.request.first("type") != "VIDEO_VIEW" or not urn.startswith("urn:li:ugcPost:"):
         return elements()
@@ -105,17 +111,49 @@ def _page_statistics(wire: Wire, call: Call, claims: Claims) -> Answer:
     refused = _page(call, claims, "organization")
     if refused:
         return refused
-    seen = activity(claims.account_id, "page", since=call.now - 3 * YEAR, until=call.now) // 40
+    page = call.request.first("organization")
+    seen = activity(page, "page", since=call.now - 3 * YEAR, until=call.now) // 40
     views = {"allPageViews": {"pageViews": seen}, "overviewPageViews": {"pageViews": seen // 2}}
-    return elements({"organization": claims.account_id, "totalPageStatistics": {"views": views}})
+    return elements({"organization": page, "totalPageStatistics": {"views": views}})
 
 
 def _roles(wire: Wire, call: Call, claims: Claims) -> Answer:
-    if not claims.account_id.startswith("urn:li:organization:") or not call.state.switches["role"]:
-        return elements()
-    member = f"urn:li:person:admin{claims.account_id.rsplit(':', 1)[1]}"
-    role = {"role": "ADMINISTRATOR", "state": "APPROVED", "roleAssignee": member}
-    return elements({**role, "organization": claims.account_id})
+    """One page of the pages that the member administers."""
+    if call.request.first("q") != "roleAssignee":
+        return error(400, "Invalid param. Please verify all params are of the right format.", code="ILLEGAL_ARGUMENT")
+    member = claims.account_id
+    if member.startswith("urn:li:organization:"):
+        member = f"urn:li:person:admin{member.rsplit(':', 1)[1]}"
+    role = {"role": "ADMINISTRATOR", "state": "APPROVED"}
+    asked = all(call.request.first(name, value) == value for name, value in role.items())
+    pages = _pages(call, claims) if asked else []
+    start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", 10)))
+    found = [{**role, "roleAssignee": member, "organization": urn} for urn in pages[start : start + count]]
+    return Answer({"paging": _paging(start, count, len(pages), "/rest/organizationAcls"), "elements": found})
+
+
+def _organizations(wire: Wire, call: Call, claims: Claims) -> Answer:
+    """A page's own facts, one by its number in the path, or several in a list."""
+    written, number = _LIST.fullmatch(call.request.first("ids")), call.request.path.rpartition("/")[2]
+    if written is None:
+        urn = f"urn:li:organization:{number}"
+        if urn in _pages(call, claims):
+            return Answer(_organization(urn))
+        return forbidden("organizations.GET.20260901")
+    if call.state.switches["tier"] == "development":
+        return forbidden("organizations.BATCH_GET.20260901")
+    asked = [one for one in written[1].split(",") if one]
+    own = [one for one in asked if f"urn:li:organization:{one}" in _pages(call, claims)]
+    results = {one: _organization(f"urn:li:organization:{one}") for one in own}
+    errors = {one: {"status": 403, "message": "Not enough permissions"} for one in asked if one not in own}
+    return Answer({"results": results, "statuses": dict.fromkeys(own, 200), "errors": errors})
+
+
+def _organization(urn: str) -> dict[str, Any]:
+    number = urn.rsplit(":", 1)[1]
+    name = f"Sandbox Page {number}"
+    localized = {"localized": {"en_US": name}, "preferredLocale": {"country": "US", "language": "en"}}
+    return {"id": int(number), "localizedName": name, "name": localized, "vanityName": f"sandbox-{number}"}
 
 
 def _listing(wire: Wire, call: Call, claims: Claims) -> Answer:
@@ -128,10 +166,15 @@ def _listing(wire: Wire, call: Call, claims: Claims) -> Answer:
     start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", 10)))
     if not 1 <= count <= 100:
         return error(400, "Invalid param. Please verify all params are of the right format.", code="ILLEGAL_ARGUMENT")
-    urns = listed(wire, call.state, claims.account_id, call.now)
-    links = [{"type": "application/json", "rel": rel, "href": "/rest/posts"} for rel in _rels(start, count, len(urns))]
-    page = [_written(urn, claims.account_id) for urn in urns[start : start + count]]
-    return Answer({"paging": {"start": start, "count": count, "links": links}, "elements": page})
+    author = call.request.first("author")
+    urns = listed(wire, call.state, author, call.now)
+    page = [_written(urn, author) for urn in urns[start : start + count]]
+    return Answer({"paging": _paging(start, count, len(urns), "/rest/posts"), "elements": page})
+
+
+def _paging(start: int, count: int, total: int, address: str) -> dict[str, Any]:
+    links = [{"type": "application/json", "rel": rel, "href": address} for rel in _rels(start, count, total)]
+    return {"start": start, "count": count, "links": links}
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -165,5 +208,6 @@ ENDPOINTS: dict[str, Endpoint] = {
     "networkSizes": _size,
     "organizationPageStatistics": _page_statistics,
     "organizationAcls": _roles,
+    "organizations": _organizations,
     "posts": _listing,
 }

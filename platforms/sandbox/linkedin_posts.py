@@ -139,9 +139,18 @@ def _me(wire: "Wire", call: Call, claims: Claims) -> Answer:
     return Answer({"id": member, "localizedFirstName": "Sandbox", "vanityName": f"sandbox-{member.lower()}"})
 
 
+def _userinfo(wire: "Wire", call: Call, claims: Claims) -> Answer:
+    """The member, as OpenID Connect tells of them."""
+    member = claims.account_id.rpartition(":")[2]
+    name = {"name": "Sandbox Member", "given_name": "Sandbox", "family_name": "Member"}
+    picture = "https://media.licdn.com/dms/image/sandbox.jpg"
+    return Answer({"sub": member, **name, "picture": picture, "locale": {"country": "US", "language": "en"}})
+
+
 ENDPOINTS: dict[str, Endpoint] = {
     "memberCreatorPostAnalytics": _analytics,
     "memberCreatorVideoAnalytics": _analytics,
     "memberFollowersCount": _followers,
     "me": _me,
+    "userinfo": _userinfo,
 }

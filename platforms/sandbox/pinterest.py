@@ -23,7 +23,13 @@ _ROUTES = (
     ("GET", re.compile(r"/v5/pins/([^/]+)"), "pin"),
     ("POST", re.compile(r"/v5/oauth/token"), "token"),
     ("GET", re.compile(r"/oauth/"), "authorize"),
+    ("POST", re.compile(r"/oauth/"), "authorize"),
 )
+_OF_PINS, _OF_ACCOUNT = ("pins:read", "boards:read"), ("user_accounts:read",)
+_NEEDS = {
+    **dict.fromkeys(("pin", "pins", "pin_analytics", "pins_analytics"), _OF_PINS),
+    **dict.fromkeys(("user_account", "account_analytics"), _OF_ACCOUNT),
+}
 
 
 class Pinterest(Wire):
@@ -55,7 +61,9 @@ class Pinterest(Wire):
             return pinterest_oauth.answer(call)
         if call.group == "other":
             return error(404, 404, "Not Found")
-        claims = pinterest_oauth.authenticate(call)
+        claims = call.claims = pinterest_oauth.authenticate(call)
+        if not all(map(call.allows, _NEEDS[call.group])):
+            return error(401, 3, "Authorization failed: the token lacks a scope.")
         headers = _spend(call, claims)
         _, item = _route(call.request)
         answer = self._dispatch(call, claims, item)

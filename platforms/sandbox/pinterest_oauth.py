@@ -1,8 +1,8 @@
 """Pinterest API v5: tokens and the form of errors. A refresh token works once."""
 
 from typing import Any
-from urllib.parse import urlencode
 
+from platforms.sandbox import consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, Refused
 
@@ -10,9 +10,16 @@ SWITCHES = {
     "require_client": False,  # refuse token calls that name no client by Basic authorization
     "token_lifetime": 2592000,
     "rotates": True,  # whether a refresh answers with a new refresh token
+    **consent.switches(600),
 }
 REFRESH_LIFETIME = 5184000
 SCOPE = "user_accounts:read,pins:read,boards:read"
+TERMS = consent.Terms(
+    platform="pinterest",
+    title="Pinterest",
+    accounts=("2783136121146311801", "2783136121146311802", "2783136121146311803"),
+    separators=",",
+)
 
 
 def error(status: int, code: int, message: str) -> Answer:
@@ -50,20 +57,30 @@ def grant(account_id: str, now: float, lifetime: float | None) -> dict[str, Any]
 
 
 def answer(call: Call) -> Answer:
-    """The token endpoint, and the page where an owner consents."""
+    """The token endpoint, and the consent page."""
     if call.group == "authorize":
-        return _consent(call)
+        return consent.answer(call, TERMS)
     form = call.request.form()
     if call.state.switches["require_client"] and not call.request.basic_user():
         return error(401, 2, "Authentication failed.")
     if form.get("grant_type") == "refresh_token":
         return _refresh(call, form)
-    if form.get("grant_type") == "authorization_code" and form.get("code", "").startswith("sandbox-"):
-        account_id = form["code"].removeprefix("sandbox-")
-        return _pair(
-            call, Claims("pinterest", account_id, "code", new_family(), int(call.now), 0), "authorization_code"
-        )
+    if form.get("grant_type") == "authorization_code":
+        return _exchange(call, form)
     return error(400, 1, "Invalid request.")
+
+
+def _exchange(call: Call, form: dict[str, str]) -> Answer:
+    """Tokens for a code; the app names itself in the header."""
+    client_id, secret = call.request.basic()
+    if not client_id or not secret:
+        return error(401, 2, "Authentication failed.")
+    try:
+        code, back = form.get("code", ""), form.get("redirect_uri", "")
+        grant = consent.redeem(call, TERMS, code=code, client_id=client_id, back=back)
+    except consent.BadCode as bad:
+        return error(400, 283, f"Invalid request: the authorization code is not valid ({bad.reason}).")
+    return _pair(call, grant.claims, "authorization_code")
 
 
 def _refresh(call: Call, form: dict[str, str]) -> Answer:
@@ -88,17 +105,9 @@ def _pair(call: Call, claims: Claims, kind: str) -> Answer:
             "access_token": sign(claims.next("access", now=call.now, lifetime=lifetime), "pina_"),
             "token_type": "bearer",
             "expires_in": lifetime,
-            "scope": SCOPE,
+            "scope": claims.scopes or SCOPE,
             "refresh_token": sign(claims.next("refresh", now=call.now, lifetime=REFRESH_LIFETIME), "pinr_"),
             "refresh_token_expires_in": REFRESH_LIFETIME,
             "refresh_token_expires_at": int(call.now) + REFRESH_LIFETIME,
         }
     )
-
-
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, state = call.request.first("redirect_uri"), call.request.first("state")
-    code = f"sandbox-{call.request.first('account_id', '2783136121146311751')}"
-    query = urlencode({"code": code, "state": state})
-    return Answer(b"", 302, {"Location": f"{back}{'&' if '?' in back else '?'}{query}"})

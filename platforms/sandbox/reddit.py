@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
+from platforms.sandbox import consent
+from platforms.sandbox import reddit_oauth as oauth
+from platforms.sandbox.reddit_oauth import error
 from platforms.sandbox.state import Fault
-from platforms.sandbox.tokens import Claims, new_family, read, sign
+from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire, listed
 from platforms.sandbox.world import followers, joined_at, mix, numbers, owner_bits
 
@@ -16,7 +18,7 @@ ID_LIMIT = 100
 LISTING_CAP = 1000
 OWNER_BITS = 20
 HIDDEN_SECONDS = 3600
-SCOPE = "identity read history"
+_NEEDS = {"info": "read", "me": "identity", "submitted": "history"}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NAME = re.compile(r"t3_[0-9a-z]{1,13}")
 _SUBMITTED = re.compile(r"/user/[^/]+/submitted/?")
@@ -33,12 +35,9 @@ class Reddit(Wire):
         "rate_limits": True,
         "calls": CALLS,  # in a window of ten minutes, for all accounts together
         "block_agents": True,  # 403 with HTML for agents that name no app
-        "require_client": False,  # refuse token calls without Basic authorization
-        "token_lifetime": 86400,
-        "repeat_refresh_token": True,
-        "refused_refresh": "json",  # json, oauth, ok: the three forms in which a dead refresh token is refused
         "removed": "missing",  # missing, shown: whether a deleted post is left out or comes back as removed
         "view_counts": False,
+        **oauth.SWITCHES,
     }
     token_groups = frozenset({"token", "authorize"})
     own_faults = frozenset({"private_subreddit", "legal", "blocked"})
@@ -52,22 +51,24 @@ class Reddit(Wire):
 
     def answer(self, call: Call) -> Answer:
         if call.group == "authorize":
-            return _consent(call)
+            return consent.answer(call, oauth.TERMS)
         agent = call.request.headers.get("user-agent", "")
         if call.state.switches["block_agents"] and (not agent or _GENERIC.fullmatch(agent)):
             return _html(403)
         if call.group == "token":
-            return _token(call)
-        claims = _authenticate(call)
+            return oauth.token(call)
+        claims = call.claims = oauth.authenticate(call)
+        if not call.allows(_NEEDS.get(call.group, "identity")):
+            return oauth.unscoped()
         headers = _spend(call)
         answers = {"info": _info, "me": _me, "submitted": _submitted}
-        answer = answers[call.group](self, call, claims) if call.group in answers else _error(404, "Not Found")
+        answer = answers[call.group](self, call, claims) if call.group in answers else error(404, "Not Found")
         answer.headers.update(headers)
         return answer
 
     def refusal(self, call: Call, fault: Fault) -> Answer:
         if fault.kind == "rate_limited":
-            answer = _error(429, "Too Many Requests")
+            answer = error(429, "Too Many Requests")
             if fault.retry_after is not None:
                 answer.headers.update(_limit_headers(0, CALLS, fault.retry_after))
             return answer
@@ -77,67 +78,28 @@ class Reddit(Wire):
         return "t3_" + _base36(int(at) << OWNER_BITS | owner_bits(account_id, OWNER_BITS))
 
     def tokens(self, account_id: str, now: float, lifetime: float | None, **extra: Any) -> dict[str, Any]:
-        expires_at = int(now + (86400 if lifetime is None else lifetime))
-        access = Claims("reddit", account_id, "access", new_family(), int(now), expires_at)
-        refresh = Claims("reddit", account_id, "refresh", access.family, int(now), 0)
-        return {"access_token": sign(access), "refresh_token": sign(refresh), "expires_at": expires_at}
+        return oauth.grant(account_id, now, lifetime)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
-
-
-def _error(status: int, message: str, **more: Any) -> Answer:
-    return Answer({"message": message, "error": status, **more}, status)
 
 
 def _html(status: int) -> Answer:
     return Answer(_BLOCKED, status, {"Content-Type": "text/html; charset=utf-8"})
 
 
-def _challenged(status: int, message: str, error: str) -> Answer:
-    answer = _error(status, message)
-    answer.headers["www-authenticate"] = f'Bearer realm="reddit", error="{error}"'
-    return answer
-
-
-def _refused_refresh(call: Call) -> Answer:
-    forms = {
-        "json": _error(400, "Bad Request"),
-        "oauth": Answer({"error": "invalid_request"}, 400),
-        "ok": Answer({"error": "invalid_grant"}),
-    }
-    return forms[call.state.switches["refused_refresh"]]
-
-
 _REFUSALS: dict[str, Callable[[Call], Answer]] = {
     "server_error": lambda call: _html(503),
-    "token_expired": lambda call: _challenged(401, "Unauthorized", "invalid_token"),
-    "scope_missing": lambda call: _challenged(403, "Forbidden", "insufficient_scope"),
-    "refuse_refresh": _refused_refresh,
-    "private_subreddit": lambda call: _error(403, "Forbidden", reason="private"),
-    "legal": lambda call: _error(451, "Unavailable For Legal Reasons"),
+    "token_expired": lambda call: oauth.dead_token(),
+    "scope_missing": lambda call: oauth.unscoped(),
+    "refuse_refresh": oauth.refused_refresh,
+    "private_subreddit": lambda call: error(403, "Forbidden", reason="private"),
+    "legal": lambda call: error(451, "Unavailable For Legal Reasons"),
     "blocked": lambda call: _html(403),
 }
 
 
-# --- tokens and limits -----------------------------------------------------------------------------------------------
-
-
-def _alive(call: Call, claims: Claims | None, kind: str) -> bool:
-    return (
-        claims is not None
-        and (claims.platform, claims.kind) == ("reddit", kind)
-        and not claims.expired(call.now)
-        and claims.family not in call.state.dead
-        and not call.state.account(claims.account_id).revoked
-    )
-
-
-def _authenticate(call: Call) -> Claims:
-    claims = read(call.request.bearer())
-    if claims is None or not _alive(call, claims, "access"):
-        raise Refused(_REFUSALS["token_expired"](call))
-    return claims
+# --- limits ----------------------------------------------------------------------------------------------------------
 
 
 def _limit_headers(left: int, used: int, reset: float) -> dict[str, str]:
@@ -156,46 +118,10 @@ def _spend(call: Call) -> dict[str, str]:
     left, end = call.state.spend("client", limit=limit, seconds=WINDOW, now=call.now)
     headers = _limit_headers(left, limit - max(0, left), end - call.now)
     if left < 0:
-        answer = _error(429, "Too Many Requests")
+        answer = error(429, "Too Many Requests")
         answer.headers.update(headers)
         raise Refused(answer)
     return headers
-
-
-def _token(call: Call) -> Answer:
-    form = call.request.form()
-    if call.state.switches["require_client"] and not call.request.basic_user():
-        return _error(401, "Unauthorized")
-    if call.request.method != "POST":
-        return _error(405, "Method Not Allowed")
-    if form.get("grant_type") == "refresh_token":
-        claims = read(form.get("refresh_token", ""))
-        if claims is None or not _alive(call, claims, "refresh"):
-            return _refused_refresh(call)
-        repeated = form["refresh_token"] if call.state.switches["repeat_refresh_token"] else ""
-        return _granted(call, claims, repeated)
-    if form.get("grant_type") == "authorization_code":
-        account_id = form.get("code", "").removeprefix("sandbox-")
-        if not account_id.isalnum():
-            return Answer({"error": "invalid_grant"})
-        minted = Claims("reddit", account_id, "refresh", new_family(), int(call.now), 0)
-        return _granted(call, minted, sign(minted))
-    return Answer({"error": "unsupported_grant_type"})
-
-
-def _granted(call: Call, claims: Claims, refresh_token: str) -> Answer:
-    lifetime = call.state.switches["token_lifetime"]
-    access = sign(claims.next("access", now=call.now, lifetime=lifetime))
-    granted = {"access_token": access, "token_type": "bearer", "expires_in": lifetime, "scope": SCOPE}
-    return Answer(granted | ({"refresh_token": refresh_token} if refresh_token else {}))
-
-
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, state = call.request.first("redirect_uri"), call.request.first("state")
-    code = f"sandbox-{call.request.first('account_id', 'a2gghybr')}"
-    joined = f"{back}{'&' if '?' in back else '?'}{urlencode({'code': code, 'state': state})}"
-    return Answer(b"", 302, {"Location": joined})
 
 
 # --- posts and accounts ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from platforms.sandbox.world import LISTED_DAYS, LISTED_POSTS
 
 RECENT_CALLS = 500
+CONSENT_FAULTS = frozenset({"denied", "expired_code", "withheld"})
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: float | None = None
     metric: str = ""
+    scope: str = ""
     problem: str = ""
     location: str = ""
     variant: str = "body"
@@ -44,6 +46,8 @@ class AccountState:
     status: str = ""
     login: str = ""
     pds: str = ""
+    handle: str = ""
+    app_password: str = ""
 
 
 class PlatformState:

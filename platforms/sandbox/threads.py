@@ -57,7 +57,7 @@ class Threads(Wire):
     """One host, one version, one kind of token."""
 
     key = "threads"
-    hosts = (HOST, "threads.net", "www.threads.net")
+    hosts = (HOST, "threads.net", "www.threads.net", "threads.com", "www.threads.com")
     switches = {
         "insights_scope": True,  # whether insights may be read
         "facades": False,  # whether one post in eight is a repost of another's
@@ -71,7 +71,7 @@ class Threads(Wire):
     def group(self, request: Any) -> str:
         parts = graph.path_parts(request)
         if request.host != HOST:
-            return "authorize"
+            return "authorize" if parts == ["oauth", "authorize"] else "other"
         if group := _OAUTH.get("/".join(parts)):
             return group
         if len(parts) == 2:
@@ -83,7 +83,9 @@ class Threads(Wire):
             return oauth.answer(call)
         if call.request.first("ids"):
             return graph.error("The ids query parameter is deprecated", 100, status=500)
-        account_id = oauth.check(call).account_id
+        call.claims = oauth.check(call)
+        graph.need(call, "threads_basic", status=500, kind="THApiException")
+        account_id = call.claims.account_id
         percent = call.state.switches["usage_percent"]
         answer = _limited() if percent >= 100 else _read(self, call, account_id)
         answer.headers["X-App-Usage"] = graph.usage("", "", percent=min(percent, 99), minutes=0)["X-App-Usage"]
@@ -179,7 +181,7 @@ def _insights(call: Call, media: Media) -> Answer:
 
 
 def _check_scope(call: Call) -> None:
-    if not call.state.switches["insights_scope"]:
+    if not call.state.switches["insights_scope"] or not call.allows("threads_manage_insights"):
         words = "(#10) Application does not have permission for this action"
         raise graph.refuse(words, 10, status=500, kind="THApiException")
 

@@ -1,16 +1,25 @@
 """Threads: tokens. They are extended, never rotated, and only while they are alive and a day old."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from platforms.sandbox import graph
+from platforms.sandbox import consent, graph, meta_consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call
 from platforms.sandbox.world import DAY
 
-SWITCHES = {"token_lifetime": 60 * 86400}
+SWITCHES = {"token_lifetime": 60 * 86400, **consent.switches(meta_consent.CODE_LIFETIME)}
 PREFIX = "THAA"
 SCOPES = ["threads_basic", "threads_manage_insights"]
+TERMS = consent.Terms(
+    platform="threads",
+    title="Threads",
+    accounts=("26000000000000101", "26000000000000102", "26000000000000103"),
+    name=lambda account_id: f"@sandbox_{account_id[-6:]}",
+    separators=", ",
+    kept=frozenset({"threads_basic"}),
+    denial=meta_consent.DENIED,
+    fragment="#_",
+)
 
 
 def grant(account_id: str, now: float, lifetime: float | None) -> dict[str, Any]:
@@ -34,9 +43,7 @@ def account_of(call: Call) -> str:
 def answer(call: Call) -> Answer:
     """The endpoints that hand out tokens."""
     if call.group == "authorize":
-        back, account_id = call.request.first("redirect_uri"), call.request.first("account_id", "26000000000000001")
-        query = urlencode({"code": f"sandbox-{account_id}#_", "state": call.request.first("state")})
-        return Answer(b"", 302, {"Location": f"{back}{'&' if '?' in back else '?'}{query}"})
+        return consent.answer(call, TERMS)
     if call.group == "code":
         return _short(call)
     wanted = {"refresh_access_token": "th_refresh_token", "exchange": "th_exchange_token"}[call.group]
@@ -46,19 +53,26 @@ def answer(call: Call) -> Answer:
     if call.group == "refresh_access_token" and call.now < claims.issued_at + DAY:
         words = "The access token must be at least 24 hours old to be refreshed."
         return graph.error(words, 100, kind="THApiException")
+    if call.group == "exchange":
+        _check_exchange(call, claims)
     lifetime = call.state.switches["token_lifetime"]
     token = sign(claims.next("access", now=call.now, lifetime=lifetime), PREFIX)
     return Answer({"access_token": token, "token_type": "bearer", "expires_in": lifetime})
 
 
+def _check_exchange(call: Call, claims: Claims) -> None:
+    """Only a short token is exchanged, and only for an app that proves itself."""
+    if not call.request.first("client_secret"):
+        raise graph.refuse("Missing client_secret parameter", 101, kind="THApiException")
+    if meta_consent.is_long(claims):
+        raise graph.refuse("Session key invalid. This could be because the session key has an incorrect format", 452)
+
+
 def _short(call: Call) -> Answer:
-    """A token of one hour for a code, which reads `sandbox-` and the account's id; that comes as a number."""
-    account_id = graph.parameter(call.request, "code").removesuffix("#_").removeprefix("sandbox-")
-    if not account_id.isdecimal() or graph.parameter(call.request, "grant_type") != "authorization_code":
-        words = "Matching code was not found or was already used"
-        return Answer({"error_type": "OAuthException", "code": 400, "error_message": words}, 400)
-    token = grant(account_id, call.now, 3600)["access_token"]
-    return Answer({"access_token": token, "user_id": int(account_id)})
+    """A token of one hour for a code; the account's id comes as a number."""
+    claims = meta_consent.redeem_plain(call, TERMS)
+    token = sign(claims.next("access", now=call.now, lifetime=meta_consent.SHORT), PREFIX)
+    return Answer({"access_token": token, "user_id": int(claims.account_id)})
 
 
 def debug_token(call: Call) -> Answer:
@@ -67,5 +81,6 @@ def debug_token(call: Call) -> Answer:
     if claims is None:
         return Answer({"data": {"is_valid": False, "scopes": []}})
     scopes = SCOPES if call.state.switches["insights_scope"] else SCOPES[:1]
+    scopes = claims.scopes.split(",") if claims.scopes else scopes
     facts = {"expires_at": claims.expires_at, "issued_at": claims.issued_at, "scopes": scopes}
     return Answer({"data": {"application": "Sandbox", "is_valid": not claims.expired(call.now), **facts}})

@@ -21,6 +21,7 @@ _ROUTES = {
     ("POST", "/v2/oauth/token/"): "token",
     ("POST", "/v2/oauth/revoke/"): "revoke",
     ("GET", "/v2/auth/authorize/"): "authorize",
+    ("POST", "/v2/auth/authorize/"): "authorize",
 }
 _VIDEO_FIELDS = (
     *("id", "create_time", "cover_image_url", "share_url", "video_description", "duration", "height", "width", "title"),
@@ -64,7 +65,7 @@ class TikTok(Wire):
             return tiktok_oauth.answer(call)
         if call.group == "other":
             return data_error(404, "unsupported_path", "Unsupported path (Janus)")
-        claims = tiktok_oauth.authenticate(call)
+        claims = call.claims = tiktok_oauth.authenticate(call)
         tiktok_oauth.need(call, _SCOPE_OF.get(call.group, "user.info.basic"))
         self._spend(call, claims)
         return Answer({"data": self._data(call, claims), "error": tiktok_oauth.OK})
@@ -189,6 +190,7 @@ def _user(call: Call, claims: Claims) -> dict[str, Any]:
         "open_id": claims.account_id,
         "union_id": f"union-{mix(claims.account_id)}",
         "display_name": "Sandbox",
+        "username": f"sandbox_{claims.account_id[-6:]}",
         "avatar_url": "https://p16-sign-va.tiktokcdn.com/sandbox.jpeg",
         "follower_count": followers(claims.account_id, call.now),
         "following_count": following(claims.account_id),

@@ -1,21 +1,38 @@
 """TikTok Display API v2: tokens, scopes and the form of errors. A refresh token works once."""
 
 from typing import Any
-from urllib.parse import urlencode
 
+from platforms.sandbox import consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, Refused
 
 SCOPES = "user.info.basic,user.info.stats,video.list"
 SWITCHES = {
-    "scopes": SCOPES,  # what owners granted
+    "scopes": SCOPES,  # what the tokens of the control endpoint are good for; others, for what was consented to
     "require_client": False,  # refuse token calls that name no client
     "token_lifetime": 86400,
     "oauth_error_status": 200,  # which status refused token calls come with
+    **consent.switches(600),
 }
 REFRESH_LIFETIME = 365 * 86400
 LOG_ID = "20261123094722CBE87ED59D524E727021"
 OK = {"code": "ok", "message": "", "log_id": LOG_ID}
+BASIC = "user.info.basic"
+TERMS = consent.Terms(
+    platform="tiktok",
+    title="TikTok",
+    accounts=(
+        "1f5d0b6c-0a54-4e5f-9d0c-5b1f2f6a7101",
+        "2a6e1c7d-1b65-4f60-8e1d-6c20307b8202",
+        "3b7f2d8e-2c76-4071-9f2e-7d31418c9303",
+    ),
+    client_field="client_key",
+    separators=",",
+    kept=frozenset({BASIC}),
+    code=("", "*0!6300.s1"),
+    denial={"error": "access_denied", "error_description": "User cancelled the authorization"},
+    also=lambda scopes: {"scopes": ",".join(scopes)},
+)
 
 
 def data_error(status: int, code: str, message: str) -> Answer:
@@ -44,7 +61,7 @@ def authenticate(call: Call) -> Claims:
 
 def need(call: Call, scope: str) -> None:
     """Refuse the call if the owner did not grant a scope."""
-    if scope not in call.state.switches["scopes"].split(","):
+    if call.claims is None or scope not in _granted(call, call.claims).split(","):
         raise Refused(data_error(401, "scope_not_authorized", f"The user did not authorize the scope {scope}."))
 
 
@@ -70,9 +87,9 @@ def grant(account_id: str, now: float, lifetime: float | None) -> dict[str, Any]
 
 
 def answer(call: Call) -> Answer:
-    """The token endpoint, the revoke endpoint, and the page where an owner consents."""
+    """The token endpoint, the revoke endpoint, and the consent page."""
     if call.group == "authorize":
-        return _consent(call)
+        return consent.answer(call, TERMS)
     form = call.request.form()
     if call.state.switches["require_client"] and not (form.get("client_key") and form.get("client_secret")):
         return token_error(call, "invalid_client")
@@ -96,11 +113,19 @@ def _refresh(call: Call, form: dict[str, str]) -> Answer:
 
 
 def _exchange(call: Call, form: dict[str, str]) -> Answer:
-    """Tokens for a code, which reads `sandbox-` and the account's id."""
-    if not form.get("code", "").startswith("sandbox-"):
-        return token_error(call, "invalid_grant")
-    account_id = form["code"].removeprefix("sandbox-")
-    return _pair(call, Claims("tiktok", account_id, "code", new_family(), int(call.now), 0))
+    """Tokens for a code; the app names itself in the form."""
+    client_id, code, back = (form.get(name, "") for name in ("client_key", "code", "redirect_uri"))
+    if not client_id or not form.get("client_secret"):
+        return token_error(call, "invalid_client")
+    try:
+        return _pair(call, consent.redeem(call, TERMS, code=code, client_id=client_id, back=back).claims)
+    except consent.BadCode as bad:
+        return token_error(call, "invalid_request" if bad.reason == "redirect" else "invalid_grant")
+
+
+def _granted(call: Call, claims: Claims) -> str:
+    granted: str = claims.scopes or call.state.switches["scopes"]
+    return granted
 
 
 def _pair(call: Call, claims: Claims) -> Answer:
@@ -108,7 +133,7 @@ def _pair(call: Call, claims: Claims) -> Answer:
     return Answer(
         {
             "open_id": claims.account_id,
-            "scope": call.state.switches["scopes"],
+            "scope": _granted(call, claims),
             "access_token": sign(claims.next("access", now=call.now, lifetime=lifetime), "act."),
             "expires_in": lifetime,
             "refresh_token": sign(claims.next("refresh", now=call.now, lifetime=REFRESH_LIFETIME), "rft."),
@@ -116,11 +141,3 @@ def _pair(call: Call, claims: Claims) -> Answer:
             "token_type": "Bearer",
         }
     )
-
-
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, state = call.request.first("redirect_uri"), call.request.first("state")
-    code = f"sandbox-{call.request.first('account_id', '723f24d7-e717-40f8-a2b6-cb8464cd23b4')}"
-    query = urlencode({"code": code, "scopes": call.state.switches["scopes"], "state": state})
-    return Answer(b"", 302, {"Location": f"{back}{'&' if '?' in back else '?'}{query}"})

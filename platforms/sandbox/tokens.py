@@ -11,11 +11,17 @@ from typing import Any
 # Known to everybody and worth nothing: it only tells the sandbox's own tokens from garbage.
 _KEY = b"postfuze sandbox"
 _MAC_BYTES = 12
+NOTHING = "none"
+"""Stands for no scope or no account at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says. `family` is one grant; `generation` counts its refreshes; `expires_at` 0 means never."""
+    """What a token says. `family` is one grant; `generation` counts its refreshes; `expires_at` 0 means never.
+
+    `scopes` are those that a person consented to, all if it is empty; `accounts` those that a person's token reaches
+    where that is not just the one. Both are separated by commas.
+    """
 
     platform: str
     account_id: str
@@ -25,6 +31,8 @@ class Claims:
     expires_at: int
     generation: int = 0
     extra: str = ""
+    scopes: str = ""
+    accounts: str = ""
 
     @property
     def jti(self) -> str:
@@ -34,6 +42,16 @@ class Claims:
     def expired(self, now: float) -> bool:
         """Whether the token's time is over."""
         return bool(self.expires_at) and now >= self.expires_at
+
+    def allows(self, scope: str) -> bool:
+        """Whether the grant covers a scope."""
+        return not self.scopes or scope in self.scopes.split(",")
+
+    def reached(self) -> list[str]:
+        """The accounts that the token is good for."""
+        if not self.accounts:
+            return [self.account_id]
+        return [] if self.accounts == NOTHING else self.accounts.split(",")
 
     def next(self, kind: str, *, now: float, lifetime: float) -> "Claims":
         """The claims of a token of the next generation of this grant."""
@@ -75,6 +93,7 @@ def sign(claims: Claims, prefix: str = "") -> str:
             str(claims.expires_at),
             str(claims.generation),
             claims.extra,
+            *((claims.scopes, claims.accounts) if claims.scopes or claims.accounts else ()),
         )
     ).encode()
     return prefix + _b64(_mac(data)[:_MAC_BYTES] + data)
@@ -90,10 +109,10 @@ def read(token: str, prefix: str = "") -> Claims | None:
         mac, data = blob[:_MAC_BYTES], blob[_MAC_BYTES:]
         if not hmac.compare_digest(mac, _mac(data)[:_MAC_BYTES]):
             return None
-        platform, account_id, kind, family, issued_at, expires_at, generation, extra = data.decode().split("\n")
+        platform, account_id, kind, family, issued_at, expires_at, generation, *texts = data.decode().split("\n")
     except ValueError:
         return None
-    return Claims(platform, account_id, kind, family, int(issued_at), int(expires_at), int(generation), extra)
+    return Claims(platform, account_id, kind, family, int(issued_at), int(expires_at), int(generation), *texts)
 
 
 def sign_jwt(payload: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
-from platforms.sandbox.state import Fault, PlatformState
+from platforms.sandbox.state import CONSENT_FAULTS, Fault, PlatformState
+from platforms.sandbox.tokens import Claims
 from platforms.sandbox.world import post_times
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -39,20 +40,28 @@ class SandboxRequest:
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
-    def basic_user(self) -> str:
-        """The client id in the Authorization header, or nothing."""
+    def basic(self) -> tuple[str, str]:
+        """The client's id and secret in the Authorization header, or nothing twice."""
         scheme, _, text = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
-            return ""
+            return "", ""
         try:
-            return base64.b64decode(text).decode().partition(":")[0]
+            client_id, _, secret = base64.b64decode(text).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            return ""
+            return "", ""
+        return unquote_plus(client_id), unquote_plus(secret)
+
+    def basic_user(self) -> str:
+        """The client id in the Authorization header, or nothing."""
+        return self.basic()[0]
+
+    def fields(self) -> dict[str, list[str]]:
+        """The fields of a form body, each with all of its values."""
+        return parse_qs(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
     def form(self) -> dict[str, str]:
         """The fields of a form body."""
-        fields = parse_qs(self.body.decode("utf-8", "replace"), keep_blank_values=True)
-        return {name: values[0] for name, values in fields.items()}
+        return {name: values[0] for name, values in self.fields().items()}
 
     def json(self) -> Any:
         """The JSON body; None if it is not JSON."""
@@ -110,6 +119,16 @@ class Call:
     state: PlatformState
     soft_faults: list[Fault] = field(default_factory=list)
     handle: Callable[["SandboxRequest", float], SandboxResponse] | None = None
+    claims: Claims | None = None
+    """What the token says that came with the call, once that has been checked."""
+
+    def allows(self, scope: str) -> bool:
+        """Whether the caller's token covers a scope."""
+        return self.claims is None or self.claims.allows(scope)
+
+    def decides(self) -> bool:
+        """Whether the call to a consent page is somebody's yes or no, rather than a look at it."""
+        return self.request.method == "POST" or self.state.switches["consent"] != "ask"
 
     def withdrawn(self) -> set[str]:
         """The metric names that a fault withdrew."""
@@ -146,8 +165,10 @@ class Wire:
 
     def can_refuse(self, kind: str, call: Call) -> bool:
         """Whether a fault of this kind makes sense for the call."""
+        if kind in CONSENT_FAULTS:
+            return call.group == "authorize" and call.decides()
         if kind == "refuse_refresh":
-            return call.group in self.token_groups
+            return call.group in self.token_groups and call.group != "authorize"
         return kind not in ("token_expired", "scope_missing") or call.group not in self.token_groups
 
     def post_id(self, account_id: str, at: float) -> str:

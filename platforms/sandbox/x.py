@@ -66,7 +66,9 @@ class X(Wire):
         group, item = _route(call.request)
         if group == "other":
             return problem(404, "Not Found", "Not Found")
-        claims = x_oauth.authenticate(call)
+        claims = call.claims = x_oauth.authenticate(call)
+        if not (claims.allows("tweet.read") and claims.allows("users.read")):
+            return _REFUSALS["scope_missing"]()
         headers = self._spend(call, group, claims)
         _check_vocabulary(call)
         answer = _dispatch(self, call, group, item, claims)

@@ -1,17 +1,30 @@
 """X API v2: tokens. Refresh tokens are single use; a replay kills the whole grant."""
 
 from typing import Any
-from urllib.parse import urlencode
 
+from platforms.sandbox import consent
 from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, Refused
+from platforms.sandbox.x_posts import names
 
 SWITCHES = {
     "require_client": False,  # refuse token calls that name no client
     "token_lifetime": 7200,
+    **consent.switches(30),
 }
 REFRESH_LIFETIME = 180 * 86400
 SCOPE = "tweet.read users.read offline.access"
+TERMS = consent.Terms(
+    platform="x",
+    title="X",
+    accounts=("1890000000000000101", "1890000000000000102", "783214"),
+    name=lambda account_id: f"@{names(account_id)['username']}",
+    pkce="required",
+)
+_BAD_CODES = {
+    "redirect": "Value passed for the redirect uri did not match the uri of the authorization code.",
+    "verifier": "Value passed for the code verifier did not match the code challenge.",
+}
 
 
 def unauthorized() -> Answer:
@@ -66,9 +79,9 @@ def grant(account_id: str, now: float, lifetime: float | None, *, app_only: bool
 
 
 def answer(call: Call) -> Answer:
-    """The token endpoint, the revoke endpoint, and the page where an owner consents."""
+    """The token endpoint, the revoke endpoint, and the consent page."""
     if call.group == "authorize":
-        return _consent(call)
+        return consent.answer(call, TERMS)
     form = call.request.form()
     if call.state.switches["require_client"] and not (call.request.basic_user() or form.get("client_id")):
         return _error(401, "unauthorized_client", "Missing valid authorization header")
@@ -100,34 +113,31 @@ def _refresh(call: Call, form: dict[str, str]) -> Answer:
 
 def _pair(call: Call, claims: Claims) -> Answer:
     lifetime = call.state.switches["token_lifetime"]
-    return Answer(
-        {
-            "token_type": "bearer",
-            "expires_in": lifetime,
-            "access_token": sign(claims.next("access", now=call.now, lifetime=lifetime)),
-            "scope": SCOPE,
-            "refresh_token": sign(claims.next("refresh", now=call.now, lifetime=REFRESH_LIFETIME)),
-        }
-    )
+    answer = {
+        "token_type": "bearer",
+        "expires_in": lifetime,
+        "access_token": sign(claims.next("access", now=call.now, lifetime=lifetime)),
+        "scope": claims.scopes.replace(",", " ") or SCOPE,
+    }
+    if claims.allows("offline.access"):
+        answer["refresh_token"] = sign(claims.next("refresh", now=call.now, lifetime=REFRESH_LIFETIME))
+    return Answer(answer)
 
 
 def _exchange(call: Call, form: dict[str, str]) -> Answer:
-    """Tokens for a code, which reads `sandbox-` and the account's id."""
-    account_id = form.get("code", "").removeprefix("sandbox-")
-    if not account_id.isdecimal():
-        return _error(400, "invalid_request", "Value passed for the authorization code was invalid.")
-    return _pair(call, Claims("x", account_id, "code", new_family(), int(call.now), 0))
+    """Tokens for a code. A confidential client names itself in the header, a public one in the form."""
+    client_id, secret = call.request.basic()
+    if (client_id and not secret) or not (client_id or form.get("client_id")):
+        return _error(401, "unauthorized_client", "Missing valid authorization header")
+    given = {"client_id": client_id or form["client_id"], "verifier": form.get("code_verifier", "")}
+    try:
+        code, back = form.get("code", ""), form.get("redirect_uri", "")
+        return _pair(call, consent.redeem(call, TERMS, code=code, back=back, **given).claims)
+    except consent.BadCode as bad:
+        words = _BAD_CODES.get(bad.reason, "Value passed for the authorization code was invalid.")
+        return _error(400, "invalid_request", words)
 
 
 def _app_only(call: Call, form: dict[str, str]) -> Answer:
     tokens = grant("app", call.now, None, app_only=True)
     return Answer({"token_type": "bearer", "access_token": tokens["access_token"]})
-
-
-def _consent(call: Call) -> Answer:
-    """Send the owner back with a code, as if they had agreed."""
-    back, state = call.request.first("redirect_uri"), call.request.first("state")
-    code = f"sandbox-{call.request.first('account_id', '2244994945')}"
-    return Answer(
-        b"", 302, {"Location": f"{back}{'&' if '?' in back else '?'}{urlencode({'code': code, 'state': state})}"}
-    )

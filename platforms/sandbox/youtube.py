@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from platforms.sandbox import google
+from platforms.sandbox import google, google_consent
 from platforms.sandbox.state import Fault
 from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire, listed
@@ -14,6 +14,13 @@ from platforms.sandbox.world import followers, mix, numbers, owner_bits, posts_c
 
 HOSTS = ("www.googleapis.com", "youtube.googleapis.com")
 SCOPE = "https://www.googleapis.com/auth/youtube.readonly"
+SCOPES = (SCOPE, "https://www.googleapis.com/auth/youtube", "https://www.googleapis.com/auth/youtube.force-ssl")
+TERMS = google_consent.terms(
+    "youtube",
+    "YouTube",
+    ("UCsbxAda0000000000000001", "UCsbxBen0000000000000002", "UCsbxCleo000000000000003"),
+    name=lambda channel: f"Channel @sandbox-{channel[-4:].lower()}",
+)
 PACIFIC = ZoneInfo("America/Los_Angeles")
 MAX_IDS = 50
 _GROUPS = {
@@ -62,7 +69,7 @@ class YouTube(Wire):
     """The Data API and its token endpoint."""
 
     key = "youtube"
-    hosts = (*HOSTS, google.TOKEN_HOST)
+    hosts = (*HOSTS, google.TOKEN_HOST, google_consent.HOST)
     switches = {
         "quota": {"batch_get_stats": 10000, "general": 10000},  # units a day, in each bucket
         "rate_limits": True,
@@ -75,22 +82,24 @@ class YouTube(Wire):
         "summary": True,  # whether batchGetStats adds its `summary`
         **google.SWITCHES,
     }
-    token_groups = frozenset({"token"})
+    token_groups = frozenset({"token", "authorize"})
     own_faults = frozenset({"user_rate_limited", "account_suspended", "not_enabled", "forbidden"})
 
     def group(self, request: SandboxRequest) -> str:
-        if request.host == google.TOKEN_HOST:
-            return "token" if (request.method, request.path) == ("POST", "/token") else "other"
+        if request.host in (google.TOKEN_HOST, google_consent.HOST):
+            return google_consent.group(request)
         return _GROUPS.get(request.path, "other") if request.method == "GET" else "other"
 
     def serves(self, request: SandboxRequest) -> bool:
         if request.host == google.TOKEN_HOST:
-            return not google.family_of(request, "google_business")
+            return not google.family_of(request, "google_business") and not google_consent.is_business(request)
+        if request.host == google_consent.HOST:
+            return not google_consent.is_business(request)
         return request.host in self.hosts
 
     def answer(self, call: Call) -> Answer:
-        if call.group == "token":
-            return google.token(call, self.key, SCOPE)
+        if call.group in self.token_groups:
+            return google_consent.answer(call, TERMS, SCOPE)
         if call.group == "other":
             return google.error(404, "Not Found", "notFound")
         self._spend(call)
@@ -106,7 +115,7 @@ class YouTube(Wire):
         """Whose token it is; None for a call with an API key, which sees what is public."""
         if call.request.first("key") and not call.request.bearer():
             return None
-        return google.authenticate(call, self.key, _unauthorized(), _unscoped())
+        return google.authenticate(call, self.key, _unauthorized(), _unscoped(), scopes=SCOPES)
 
     def _spend(self, call: Call) -> None:
         """Every call costs a unit of its bucket, a bad one as well; buckets fill at midnight on the Pacific coast."""

@@ -88,19 +88,6 @@ def test_the_ids_parameter_is_dead_and_a_batch_has_an_end(client: Client, page: 
     assert [item["code"] for item in answer] == [200] * 50
 
 
-def test_a_persons_token_is_exchanged_and_names_its_pages(client: Client) -> None:
-    code = client.get("www.facebook.com/v26.0/dialog/oauth", scope="pages_read_user_content", redirect_uri="http://x/")
-    code_text = parse_qs(urlsplit(code.headers["Location"]).query)["code"][0]
-    person = client.get(f"{API}/oauth/access_token", code=code_text).json()["access_token"]
-    longer = client.get(f"{API}/oauth/access_token", grant_type="fb_exchange_token", fb_exchange_token=person).json()
-    assert longer["expires_in"] == 60 * 86400
-    assert client.get(f"{API}/me", access_token=longer["access_token"]).json()["id"] != PAGE
-    refused = client.get(f"{API}/{PAGE}/published_posts", access_token=longer["access_token"]).json()
-    assert refused["error"]["code"] == 210
-    pages = client.get(f"{API}/me/accounts", access_token=longer["access_token"]).json()["data"]
-    assert client.get(f"{API}/me", access_token=pages[0]["access_token"]).json()["id"] == PAGE
-
-
 # --- the adapter -------------------------------------------------------------------------------------------------
 
 

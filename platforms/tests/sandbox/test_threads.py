@@ -48,16 +48,6 @@ def test_account_insights_have_three_shapes_and_a_window_of_rules(client: Client
         assert client.get(path, metric="views", access_token=token, **more).status_code == 400
 
 
-def test_a_code_becomes_a_short_token_and_that_a_long_one(client: Client) -> None:
-    form = {"grant_type": "authorization_code", "code": f"sandbox-{ME}#_", "client_id": "1", "client_secret": "x"}
-    short = client.post("graph.threads.net/oauth/access_token", data=form).json()
-    assert short["user_id"] == int(ME)
-    query = {"grant_type": "th_exchange_token", "client_secret": "x", "access_token": short["access_token"]}
-    assert client.get("graph.threads.net/access_token", **query).json()["expires_in"] == 60 * 86400
-    refused = client.post("graph.threads.net/oauth/access_token", data={**form, "code": "x"})
-    assert refused.json()["error_type"] == "OAuthException"
-
-
 # --- the adapter -------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,83 @@
+"""How Facebook, Instagram and Threads ask for consent, take codes, and hand a Page's token to whoever runs it."""
+
+from dataclasses import replace
+
+from platforms.sandbox import consent, graph
+from platforms.sandbox.tokens import Claims
+from platforms.sandbox.wire import Answer, Call, Refused
+from platforms.sandbox.world import DAY
+
+SHORT, CODE_LIFETIME = 3600, 3600
+PERSON_SHORT = 5400
+PUBLIC = frozenset({"public_profile"})
+DENIAL = {"error": "access_denied", "error_reason": "user_denied"}
+DENIED = {**DENIAL, "error_description": "The user denied your request"}
+DENIED_FACEBOOK = {"error_code": "200", "error_description": "Permissions error", **DENIAL}
+_GRAPH_CODES = {
+    "expired": ("This authorization code has expired.", 36007),
+    "used": ("This authorization code has been used.", 36009),
+    "redirect": (
+        "Error validating verification code. Please make sure your redirect_uri is identical to the one you used in the"
+        " OAuth dialog request",
+        36008,
+    ),
+    "unknown": ("Invalid verification code format.", 0),
+}
+_PLAIN_CODES = {
+    "redirect": "Error validating verification code. Please make sure your redirect_uri is identical to the one you"
+    " used in the OAuth dialog request",
+    "client": "Error validating client secret.",
+    "expired": "This authorization code has expired",
+}
+
+
+def check_app(call: Call) -> str:
+    """The app that calls the Graph API's token endpoint, by query or form."""
+    client_id = graph.parameter(call.request, "client_id")
+    if not client_id or not graph.parameter(call.request, "client_secret"):
+        raise graph.refuse("Missing client_id or client_secret parameter.", 101)
+    return client_id
+
+
+def redeem_graph(call: Call, terms: consent.Terms) -> Claims:
+    """A person's grant for a code, on the Graph API."""
+    code, back = (graph.parameter(call.request, name) for name in ("code", "redirect_uri"))
+    try:
+        return consent.redeem(call, terms, code=code, client_id=check_app(call), back=back).claims
+    except consent.BadCode as bad:
+        if bad.reason == "client":
+            raise graph.refuse("Error validating client secret.", 1) from None
+        words, subcode = _GRAPH_CODES[bad.reason]
+        raise graph.refuse(words, 100, subcode=subcode) from None
+
+
+def plain_error(words: str) -> Refused:
+    """The refusal of an endpoint that takes codes and is not the Graph API's."""
+    return Refused(Answer({"error_type": "OAuthException", "code": 400, "error_message": words}, 400))
+
+
+def redeem_plain(call: Call, terms: consent.Terms) -> Claims:
+    """A grant for a code, where Instagram and Threads take them: by form only."""
+    form = call.request.form()
+    if form.get("grant_type") != "authorization_code":
+        raise plain_error("Invalid grant_type parameter")
+    client_id, back = form.get("client_id", ""), form.get("redirect_uri", "")
+    if not client_id or not form.get("client_secret"):
+        raise plain_error("Missing required field client_id or client_secret")
+    try:
+        return consent.redeem(call, terms, code=form.get("code", ""), client_id=client_id, back=back).claims
+    except consent.BadCode as bad:
+        raise plain_error(_PLAIN_CODES.get(bad.reason, "Matching code was not found or was already used")) from None
+
+
+def is_long(claims: Claims) -> bool:
+    """Whether a token was exchanged for a longer one, or never ends."""
+    return not claims.expires_at or claims.expires_at - claims.issued_at > DAY
+
+
+def page_claims(claims: Claims, page_id: str, *, kind: str, now: float) -> Claims:
+    """A Page's own token, from that of a person who runs it: as long-lived as theirs, or without an end."""
+    expires_at = 0 if is_long(claims) else claims.expires_at
+    return replace(
+        claims, account_id=page_id, accounts="", kind="access", extra=kind, issued_at=int(now), expires_at=expires_at
+    )
