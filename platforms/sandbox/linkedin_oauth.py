@@ -152,6 +152,8 @@ def _exchange(call: Call, form: dict[str, str]) -> Answer:
         }
         words = f"Unable to retrieve access token: {reasons.get(bad.reason, 'authorization code not found')}"
         return Answer({"error": "invalid_request", "error_description": words}, 400)
+    # https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow
+    call.state.supersede(f"{client_id}:{claims.account_id}", claims.family, frozenset(claims.scopes.split(",")))
     return _granted(call, claims.next("refresh", now=call.now, lifetime=REFRESH_LIFETIME))
 
 

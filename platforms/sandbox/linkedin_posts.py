@@ -136,13 +136,19 @@ def _followers(wire: "Wire", call: Call, claims: Claims) -> Answer:
 def _me(wire: "Wire", call: Call, claims: Claims) -> Answer:
     kind, _, number = claims.account_id.removeprefix("urn:li:").partition(":")
     member = number if kind == "person" else f"admin{number}"
-    return Answer({"id": member, "localizedFirstName": "Sandbox", "vanityName": f"sandbox-{member.lower()}"})
+    name = {"localizedFirstName": "Sandbox", "localizedLastName": _last_name(member)}
+    return Answer({"id": member, **name, "vanityName": f"sandbox-{member.lower()}"})
+
+
+def _last_name(member: str) -> str:
+    return member.removeprefix("sbx").capitalize()
 
 
 def _userinfo(wire: "Wire", call: Call, claims: Claims) -> Answer:
     """The member, as OpenID Connect tells of them."""
     member = claims.account_id.rpartition(":")[2]
-    name = {"name": "Sandbox Member", "given_name": "Sandbox", "family_name": "Member"}
+    last = _last_name(member)
+    name = {"name": f"Sandbox {last}", "given_name": "Sandbox", "family_name": last}
     picture = "https://media.licdn.com/dms/image/sandbox.jpg"
     return Answer({"sub": member, **name, "picture": picture, "locale": {"country": "US", "language": "en"}})
 

@@ -71,6 +71,7 @@ class PlatformState:
         self.accounts: dict[str, AccountState] = {}
         self.used: dict[str, float] = {}
         self.dead: set[str] = set()
+        self.grants: dict[str, dict[str, frozenset[str]]] = {}
         self._windows: dict[str, tuple[float, int]] = {}
 
     def reset(self) -> None:
@@ -143,6 +144,13 @@ class PlatformState:
         """End a whole grant."""
         with self.lock:
             self.dead.add(family)
+
+    def supersede(self, owner: str, family: str, scopes: frozenset[str]) -> None:
+        """Note a grant, and end the owner's earlier ones that have other scopes."""
+        with self.lock:
+            grants = self.grants.setdefault(owner, {})
+            self.dead |= {earlier for earlier, had in grants.items() if had != scopes}
+            grants[family] = scopes
 
     def spend(self, budget: str, *, limit: int, seconds: float, now: float) -> tuple[int, float]:
         """Take one call from a budget whose window begins with its first call.

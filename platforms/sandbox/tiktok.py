@@ -189,7 +189,7 @@ def _user(call: Call, claims: Claims) -> dict[str, Any]:
     everything: dict[str, Any] = {
         "open_id": claims.account_id,
         "union_id": f"union-{mix(claims.account_id)}",
-        "display_name": "Sandbox",
+        "display_name": f"sandbox_{claims.account_id[-6:]}",
         "username": f"sandbox_{claims.account_id[-6:]}",
         "avatar_url": "https://p16-sign-va.tiktokcdn.com/sandbox.jpeg",
         "follower_count": followers(claims.account_id, call.now),

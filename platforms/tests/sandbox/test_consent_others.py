@@ -124,6 +124,22 @@ def test_a_linkedin_grant_covers_what_was_asked_for_and_no_more(client: Client) 
     assert (refused.status_code, "userinfo.GET.NO_VERSION" in refused.json()["message"]) == (403, True)
 
 
+def test_another_set_of_scopes_ends_what_a_linkedin_app_was_granted_before(client: Client) -> None:
+    first, again = (Walk(client, "linkedin").tokens() for _ in range(2))
+    elsewhere = Walk(client, "linkedin", client_id="another")
+    theirs = elsewhere.exchange(elsewhere.allow(), client_id="another").json()
+    assert linkedin(client, first["access_token"], f"{REST}/me").status_code == 200
+    walk = Walk(client, "linkedin", scopes=("r_basicprofile",))
+    narrow = walk.tokens()["access_token"]
+    for old in (first, again):
+        answer = linkedin(client, old["access_token"], f"{REST}/me")
+        assert (answer.status_code, answer.json()["code"]) == (401, "REVOKED_ACCESS_TOKEN")
+        renewed = walk.exchange("", grant_type="refresh_token", refresh_token=old["refresh_token"], redirect_uri="")
+        assert renewed.status_code == 400
+    for alive in (narrow, theirs["access_token"]):
+        assert linkedin(client, alive, f"{REST}/me").status_code == 200
+
+
 def test_an_app_that_is_no_linkedin_partner_gets_no_refresh_token(client: Client) -> None:
     client.switch("linkedin", partner=False)
     tokens = Walk(client, "linkedin").tokens()
