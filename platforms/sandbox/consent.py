@@ -63,6 +63,8 @@ class Terms:
     also: Callable[[list[str]], Mapping[str, str]] = lambda scopes: {}
     """What else comes back with the code, given the scopes."""
     fragment: str = ""
+    configured: tuple[str, ...] = ()
+    """What is asked for if the address names a configuration of the app in place of scopes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _read(call: Call, terms: Terms) -> Ask:
     """What is asked for; BadAsk if it is not asked as the platform wants it."""
     first = call.request.first
     scopes = [one for one in re.split(f"[{terms.separators}]+", first("scope")) if one]
+    scopes = scopes or (list(terms.configured) if first("config_id") else [])
     state = first("state") if "state" in call.request.query else None
     back, challenge = first("redirect_uri"), first("code_challenge")
     method = first("code_challenge_method", "plain") if challenge else ""

@@ -7,7 +7,8 @@ POST /_control/platforms/{key, or `all`}           any of `latency_ms`, `faults`
                                                    see `faults.py`) and the platform's switches
     Every platform with OAuth has the switches `consent` (`ask`: its consent page waits for somebody; `allow` and `deny`
     answer at once, for tests without a browser) and `code_lifetime` (seconds). Which account it offers first is said by
-    `account_id` or `login_hint` in the page's address.
+    `account_id` or `login_hint` in the page's address. Where Facebook is asked with a `config_id` in place of scopes,
+    one that contains `instagram` is a configuration for Instagram.
 POST /_control/posts/delete                        {"platform", "ids"}; `/posts/restore` undoes it
 POST /_control/accounts                            {"platform", "account_id"} and any of `posts`, `span_days` (what the
     account lists), `revoked`, `active`, `status`, `login`, `pds`, `handle`, `app_password` (the only one that is right;

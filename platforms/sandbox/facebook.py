@@ -5,7 +5,7 @@ from typing import Any
 
 from platforms.sandbox import facebook_oauth as oauth
 from platforms.sandbox import facebook_posts as posts
-from platforms.sandbox import graph
+from platforms.sandbox import graph, meta_consent
 from platforms.sandbox.state import Fault
 from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest, Wire, listed
@@ -14,7 +14,8 @@ from platforms.sandbox.world import DAY, activity, followers, posts_count
 HOST = "graph.facebook.com"
 _EDGES = {
     **dict.fromkeys(("published_posts", "posts", "feed"), "listing"),
-    **{"insights": "insights", "video_insights": "video_insights", "accounts": "accounts"},
+    **dict.fromkeys(meta_consent.PAGE_EDGES, "accounts"),
+    **{"insights": "insights", "video_insights": "video_insights", "businesses": "businesses"},
 }
 _PAGE = frozenset({"id", "name", "followers_count", "fan_count", "published_posts", "access_token", "tasks"})
 _ACCOUNT = {"page_media_view": 1.0, "page_views_total": 0.05, "page_post_engagements": 0.08, "page_video_views": 0.3}
@@ -60,6 +61,8 @@ class Facebook(Wire):
             return oauth.answer(call)
         if call.request.first("ids"):
             return graph.error("The ids query parameter is deprecated in v26.0+", 100, status=500)
+        if meta_consent.inspects(call):
+            return oauth.debug_token(call)
         claims = call.claims = oauth.check(call)
         if call.group == "batch":
             return graph.batch(call)
@@ -106,6 +109,8 @@ def _read(wire: Facebook, call: Call, claims: Claims) -> Answer:
         return graph.error(f"Unsupported {call.request.method.lower()} request.", 100, kind="GraphMethodException")
     if parts[0] == "debug_token":
         return oauth.debug_token(call)
+    if call.group == "businesses":
+        return meta_consent.businesses(call, claims)
     if call.group == "accounts":
         return oauth.pages(call, claims)
     if parts[0] == "me" and user:

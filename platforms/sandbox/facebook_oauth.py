@@ -8,7 +8,7 @@ from platforms.sandbox.tokens import Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, Refused, SandboxRequest
 from platforms.sandbox.world import followers, mix
 
-SWITCHES = {"token_lifetime": 60 * 86400, **consent.switches(600)}
+SWITCHES = {"token_lifetime": 60 * 86400, **meta_consent.PAGE_SWITCHES, **consent.switches(600)}
 PREFIX = "EAA"
 SCOPES = ["pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"]
 TERMS = consent.Terms(
@@ -23,6 +23,7 @@ TERMS = consent.Terms(
     code=("AQF", ""),
     denial=meta_consent.DENIED_FACEBOOK,
     fragment="#_=_",
+    configured=tuple(SCOPES),
 )
 _PAGE_FIELDS = frozenset(
     {
@@ -35,7 +36,7 @@ _PAGE_FIELDS = frozenset(
 def is_ours(request: SandboxRequest) -> bool:
     """Whether a call to a host that Instagram has too bears a token or code of Facebook's, or asks for its consent."""
     if request.host == "www.facebook.com":
-        return "instagram_" not in request.first("scope")
+        return "instagram" not in request.first("scope") + request.first("config_id")
     tokens = (graph.parameter(request, name) for name in ("access_token", "fb_exchange_token", "input_token"))
     claims = (read(token, PREFIX) for token in (*tokens, request.bearer()) if token)
     code = consent.peek(graph.parameter(request, "code"), TERMS.platform, TERMS.code)
@@ -92,7 +93,7 @@ def answer(call: Call) -> Answer:
 
 def pages(call: Call, claims: Claims) -> Answer:
     """The Pages of a person, each with a token of its own. A cursor comes even with the last."""
-    ids = claims.reached() if call.allows("pages_show_list") else []
+    ids = meta_consent.listed_pages(call, claims, {one: one for one in claims.reached()})
     found, paging = graph.page(call.request, ids)
     asked = graph.fields(call.request.first("fields", "id,name,access_token,category,tasks"))
     graph.check_fields(asked, _PAGE_FIELDS)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from platforms.sandbox import graph, instagram_insights, instagram_oauth
+from platforms.sandbox import graph, instagram_insights, instagram_oauth, meta_consent
 from platforms.sandbox.instagram_media import Media, decode, encode, kind_at
 from platforms.sandbox.state import Fault
 from platforms.sandbox.tokens import Claims
@@ -20,7 +20,11 @@ _OAUTH = {
     ("www.instagram.com", "oauth/authorize"): "authorize",
     ("www.facebook.com", "dialog/oauth"): "authorize",
 }
-_EDGES = {"insights": "insights", "media": "media", "stories": "stories", "accounts": "pages", "children": "children"}
+_EDGES = {
+    **{"insights": "insights", "media": "media", "stories": "stories", "children": "children"},
+    **dict.fromkeys(meta_consent.PAGE_EDGES, "pages"),
+    "businesses": "businesses",
+}
 # Fields that exist and that the sandbox leaves out of its answers.
 _UNTOLD = frozenset(
     {
@@ -83,6 +87,8 @@ class Instagram(Wire):
         if call.group == "batch":
             return graph.batch(call) if request.host == "graph.facebook.com" else _unsupported("post")
         login = HOSTS[request.host]
+        if login == "facebook" and meta_consent.inspects(call):
+            return instagram_oauth.debug_token(call)
         claims = call.claims = instagram_oauth.check(call, login)
         answer = self._limited(call, claims) or _read(self, call, claims)
         answer.headers.update(_usage(call, claims.account_id))
@@ -149,6 +155,8 @@ def _read(wire: Instagram, call: Call, claims: Claims) -> Answer:
         return _unsupported(call.request.method.lower())
     if parts[0] == "debug_token":
         return instagram_oauth.debug_token(call)
+    if call.group == "businesses":
+        return meta_consent.businesses(call, claims)
     if call.group == "pages":
         return instagram_oauth.pages(call, claims)
     if parts == ["me"] and claims.accounts:

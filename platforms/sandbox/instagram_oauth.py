@@ -11,6 +11,7 @@ from platforms.sandbox.world import DAY, mix
 SWITCHES = {
     "token_lifetime": 60 * 86400,
     "short_answer": "flat",  # flat, data: the two shapes in which a code is answered
+    **meta_consent.PAGE_SWITCHES,
     **consent.switches(meta_consent.CODE_LIFETIME),
 }
 PREFIXES = {"instagram": "IGAA", "facebook": "EAA"}
@@ -39,6 +40,7 @@ PAGE_TERMS = consent.Terms(
     code=("AQB", ""),
     denial=meta_consent.DENIED_FACEBOOK,
     fragment="#_=_",
+    configured=tuple(PAGE_SCOPES.split(",")),
 )
 BARE_PAGE = "100000000000777"
 """The Page without an Instagram account that everybody runs who consented to others."""
@@ -143,8 +145,8 @@ def page_name(account_id: str) -> str:
 def pages(call: Call, claims: Claims) -> Answer:
     """The Pages of a person, each with a token of its own, and most with an Instagram account."""
     accounts = {page_of(account_id): account_id for account_id in claims.reached()}
-    ids = [*accounts, BARE_PAGE] if claims.accounts else [*accounts]
-    found, paging = graph.page(call.request, ids if call.allows("pages_show_list") else [])
+    linked = accounts | ({BARE_PAGE: ""} if claims.accounts else {})
+    found, paging = graph.page(call.request, meta_consent.listed_pages(call, claims, linked))
     rows = [page(call, claims, page_id, accounts.get(page_id, "")) for page_id in found]
     return Answer({"data": rows} | ({"paging": paging} if paging else {}))
 
@@ -162,7 +164,9 @@ def page(call: Call, claims: Claims, page_id: str, account_id: str) -> dict[str,
         "picture": {"data": {"url": "https://scontent.fbcdn.net/sandbox.jpg", "is_silhouette": False}},
     }
     if account_id and call.allows("instagram_basic"):
-        facts["instagram_business_account"] = {"id": account_id, "username": f"sandbox_{account_id[-6:]}"}
+        picture = {"profile_picture_url": "https://scontent.cdninstagram.com/sandbox.jpg"}
+        names = {"username": f"sandbox_{account_id[-6:]}", "name": f"Sandbox {account_id[-4:]}"}
+        facts["instagram_business_account"] = {"id": account_id, **names, **picture}
     return {**{name: facts[name] for name in asked if name in facts}, "id": page_id}
 
 

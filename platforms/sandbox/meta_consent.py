@@ -1,13 +1,20 @@
 """How Facebook, Instagram and Threads ask for consent, take codes, and hand a Page's token to whoever runs it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from platforms.sandbox import consent, graph
 from platforms.sandbox.tokens import Claims
 from platforms.sandbox.wire import Answer, Call, Refused
-from platforms.sandbox.world import DAY
+from platforms.sandbox.world import DAY, mix
 
 SHORT, CODE_LIFETIME = 3600, 3600
+PAGE_SWITCHES: dict[str, Any] = {
+    "business_pages": [],  # accounts whose Pages a business owns: they are on its edges, and not among the person's
+}
+PAGE_EDGES = ("accounts", "owned_pages", "client_pages")
+"""The edges that list Pages: a person's, and those of their business."""
 PERSON_SHORT = 5400
 PUBLIC = frozenset({"public_profile"})
 DENIAL = {"error": "access_denied", "error_reason": "user_denied"}
@@ -81,3 +88,33 @@ def page_claims(claims: Claims, page_id: str, *, kind: str, now: float) -> Claim
     return replace(
         claims, account_id=page_id, accounts="", kind="access", extra=kind, issued_at=int(now), expires_at=expires_at
     )
+
+
+def inspects(call: Call) -> bool:
+    """Whether an app asks about a token in its own name: `id|secret` is a token, too."""
+    client_id, _, secret = graph.token_text(call.request).partition("|")
+    return graph.path_parts(call.request) == ["debug_token"] and bool(client_id and secret)
+
+
+def businesses(call: Call, claims: Claims) -> Answer:
+    """The one business of a person."""
+    graph.need(call, "business_management")
+    found, paging = graph.page(call.request, [_business(claims)])
+    rows = [{"id": one, "name": "Sandbox Business"} for one in found]
+    return Answer({"data": rows} | ({"paging": paging} if paging else {}))
+
+
+def _business(claims: Claims) -> str:
+    return str(30_000_000_000_000 + mix(f"business:{claims.account_id}"))
+
+
+def listed_pages(call: Call, claims: Claims, accounts: Mapping[str, str]) -> list[str]:
+    """Which of a person's Pages, each given with its account, the edge that is asked lists."""
+    asked, edge = graph.path_parts(call.request)
+    owned = [page_id for page_id, one in accounts.items() if one in call.state.switches["business_pages"]]
+    if edge == "accounts":
+        return [one for one in accounts if one not in owned] if call.allows("pages_show_list") else []
+    graph.need(call, "business_management")
+    if asked != _business(claims):
+        raise graph.missing(asked)
+    return owned if edge == "owned_pages" else []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from platforms.tests.sandbox.conftest import Client
-from platforms.tests.sandbox.consenting import APP, SECRET, Walk
+from platforms.tests.sandbox.consenting import APP, SECRET, Walk, platform_of
 
 GRAPH = "graph.facebook.com/v26.0"
 IL = "graph.instagram.com/v26.0"
@@ -118,6 +118,51 @@ def test_a_longer_token_takes_the_apps_secret(client: Client) -> None:
     query = {"grant_type": "fb_exchange_token", "fb_exchange_token": short, "client_id": APP}
     assert client.get(f"{GRAPH}/oauth/access_token", **query).status_code == 400
     assert long_lived(client, short)["expires_in"] == 60 * 86400
+
+
+@pytest.mark.parametrize(("key", "row"), [("facebook", "id"), ("instagram_facebook", "instagram_business_account")])
+def test_pages_of_a_business_are_found_through_it(client: Client, key: str, row: str) -> None:
+    scopes = (*Walk(client, key).way.scopes, "business_management")
+    walk = Walk(client, key, scopes=scopes)
+    ids = [one.value for one in walk.form().named("account")]
+    client.switch(platform_of(key), business_pages=ids[1:])
+    token = walk.tokens()["access_token"]
+
+    def found(edge: str) -> list[str]:
+        fields = "id,access_token,instagram_business_account{id}" if row != "id" else "id,access_token"
+        rows = client.get(f"{GRAPH}/{edge}", fields=fields, access_token=token).json()["data"]
+        assert all(each["access_token"] for each in rows)
+        return [each["id"] if row == "id" else each[row]["id"] for each in rows if row in each]
+
+    (business,) = client.get(f"{GRAPH}/me/businesses", access_token=token).json()["data"]
+    assert found("me/accounts") == ids[:1]
+    assert (found(f"{business['id']}/owned_pages"), found(f"{business['id']}/client_pages")) == (ids[1:], [])
+    assert code_of(client.get(f"{GRAPH}/1/owned_pages", access_token=token)) == 100
+    without = Walk(client, key).tokens()["access_token"]
+    for edge in ("me/businesses", f"{business['id']}/owned_pages"):
+        assert code_of(client.get(f"{GRAPH}/{edge}", access_token=without)) == 10
+
+
+@pytest.mark.parametrize("key", ["facebook", "instagram_facebook"])
+def test_an_app_looks_at_a_token_in_its_own_name(client: Client, key: str) -> None:
+    walk = Walk(client, key)
+    token = walk.tokens(untick=("pages_show_list",))["access_token"]
+    told = client.get(f"{GRAPH}/debug_token", input_token=token, access_token=f"{APP}|{SECRET}").json()["data"]
+    assert told["is_valid"] and set(told["scopes"]) == {*walk.way.scopes} - {"pages_show_list"}
+    assert told["expires_at"] > 0
+    garbage = client.get(f"{GRAPH}/debug_token", input_token="x", access_token=f"{APP}|{SECRET}").json()["data"]
+    assert garbage["is_valid"] is False
+    for bad in (f"{APP}|", APP, "|"):
+        assert client.get(f"{GRAPH}/debug_token", input_token=token, access_token=bad).status_code == 401
+    assert client.get(f"{GRAPH}/me", access_token=f"{APP}|{SECRET}").status_code == 401
+
+
+@pytest.mark.parametrize(("key", "config_id"), [("facebook", "1"), ("instagram_facebook", "instagram-1")])
+def test_a_configuration_of_the_app_stands_for_scopes(client: Client, key: str, config_id: str) -> None:
+    walk = Walk(client, key, scopes=(), config_id=config_id)
+    assert {one.value for one in walk.form().named("scope")} == {*walk.way.scopes}
+    assert accounts(client, walk.tokens()["access_token"])["data"]
+    assert client.calls(platform_of(key))["authorize"] == 3
 
 
 # --- Instagram ---------------------------------------------------------------------------------------------------
