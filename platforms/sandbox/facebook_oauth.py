@@ -11,18 +11,11 @@ from platforms.sandbox.world import followers, mix
 SWITCHES = {"token_lifetime": 60 * 86400, **meta_consent.PAGE_SWITCHES, **consent.switches(600)}
 PREFIX = "EAA"
 SCOPES = ["pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"]
-TERMS = consent.Terms(
-    platform="facebook",
-    title="Facebook",
+TERMS = meta_consent.dialog(
+    "facebook",
     accounts=("102030405060801", "102030405060802", "102030405060803"),
     name=lambda page_id: page_name(page_id),
-    separators=", ",
-    kept=meta_consent.PUBLIC,
-    several=True,
-    response_type="code",
     code=("AQF", ""),
-    denial=meta_consent.DENIED_FACEBOOK,
-    fragment="#_=_",
     configured=tuple(SCOPES),
 )
 _PAGE_FIELDS = frozenset(

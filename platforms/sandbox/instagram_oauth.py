@@ -28,18 +28,11 @@ TERMS = consent.Terms(
     denial=meta_consent.DENIED,
     fragment="#_",
 )
-PAGE_TERMS = consent.Terms(
-    platform="instagram",
-    title="Facebook",
+PAGE_TERMS = meta_consent.dialog(
+    "instagram",
     accounts=("17841400000000201", "17841400000000202", "17841400000000203"),
     name=lambda account_id: f"{page_name(account_id)}, Instagram @sandbox_{account_id[-6:]}",
-    separators=", ",
-    kept=meta_consent.PUBLIC,
-    several=True,
-    response_type="code",
     code=("AQB", ""),
-    denial=meta_consent.DENIED_FACEBOOK,
-    fragment="#_=_",
     configured=tuple(PAGE_SCOPES.split(",")),
 )
 BARE_PAGE = "100000000000777"

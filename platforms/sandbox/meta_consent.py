@@ -38,6 +38,21 @@ _PLAIN_CODES = {
 }
 
 
+def dialog(platform: str, **more: Any) -> consent.Terms:
+    """Facebook's dialog, which Pages and the Instagram accounts behind them are granted in."""
+    return consent.Terms(
+        platform=platform,
+        title="Facebook",
+        separators=", ",
+        kept=PUBLIC,
+        several=True,
+        response_type="code",
+        denial=DENIED_FACEBOOK,
+        fragment="#_=_",
+        **more,
+    )
+
+
 def check_app(call: Call) -> str:
     """The app that calls the Graph API's token endpoint, by query or form."""
     client_id = graph.parameter(call.request, "client_id")

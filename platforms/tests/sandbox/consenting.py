@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -45,6 +45,17 @@ class Way:
     """The status that a worthless code is refused with."""
 
 
+FACEBOOK = Way(
+    "www.facebook.com/v26.0/dialog/oauth",
+    "graph.facebook.com/v26.0/oauth/access_token",
+    ("pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"),
+    separator=",",
+    method="GET",
+    denial=DENIED_FACEBOOK,
+    fragment="_=_",
+    fixed=(),
+    several=True,
+)
 WAYS = {
     "x": Way(
         "x.com/i/oauth2/authorize",
@@ -72,28 +83,10 @@ WAYS = {
         fragment="_",
         fixed=("instagram_business_basic",),
     ),
-    "instagram_facebook": Way(
-        "www.facebook.com/v26.0/dialog/oauth",
-        "graph.facebook.com/v26.0/oauth/access_token",
-        ("instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list"),
-        separator=",",
-        method="GET",
-        denial=DENIED_FACEBOOK,
-        fragment="_=_",
-        fixed=(),
-        several=True,
+    "instagram_facebook": replace(
+        FACEBOOK, scopes=("instagram_basic", "instagram_manage_insights", "pages_read_engagement", "pages_show_list")
     ),
-    "facebook": Way(
-        "www.facebook.com/v26.0/dialog/oauth",
-        "graph.facebook.com/v26.0/oauth/access_token",
-        ("pages_show_list", "pages_read_engagement", "read_insights", "pages_read_user_content"),
-        separator=",",
-        method="GET",
-        denial=DENIED_FACEBOOK,
-        fragment="_=_",
-        fixed=(),
-        several=True,
-    ),
+    "facebook": FACEBOOK,
     "threads": Way(
         "threads.net/oauth/authorize",
         "graph.threads.net/oauth/access_token",
