@@ -14,6 +14,7 @@ from platforms.sandbox.tokens import NOTHING, Claims, new_family, read, sign
 from platforms.sandbox.wire import Answer, Call, SandboxRequest
 
 _SCOPE = re.compile(r"[A-Za-z0-9_.:/-]+")
+_ADDRESS = re.compile(r"https?://[!-\"$-~]+")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -109,6 +110,8 @@ class Grant:
 
 def answer(call: Call, terms: Terms) -> Answer:
     """The consent page; once somebody has decided, the way back to the app."""
+    if call.request.method not in ("GET", "HEAD", "POST"):
+        return Answer(b"", 405, {"Allow": "GET, HEAD, POST"})
     try:
         ask = _read(call, terms)
         choices = _choices(call.request, terms)
@@ -136,8 +139,7 @@ def _read(call: Call, terms: Terms) -> Ask:
     ask = Ask(first(terms.client_field), back, state, scopes, challenge, method)
     if not ask.client_id:
         raise BadAsk("invalid_client", f"The parameter {terms.client_field} is missing.", ask)
-    url = urlsplit(back)
-    if url.scheme not in ("http", "https") or not url.netloc or url.fragment:
+    if not _is_address(back):
         raise BadAsk("redirect_uri_mismatch", "The parameter redirect_uri is missing or no address.", ask)
     if first("response_type", terms.response_type) != "code":
         raise BadAsk("unsupported_response_type", "The parameter response_type must be code.", ask)
@@ -146,6 +148,14 @@ def _read(call: Call, terms: Terms) -> Ask:
     if terms.pkce != "none":
         _check_challenge(ask, required=terms.pkce == "required")
     return ask
+
+
+def _is_address(text: str) -> bool:
+    """Whether a person can be sent there: an absolute address, of ASCII and without a fragment."""
+    try:
+        return bool(_ADDRESS.fullmatch(text) and urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 def _check_challenge(ask: Ask, *, required: bool) -> None:

@@ -81,6 +81,32 @@ def test_a_bad_request_is_told_on_a_page_and_sends_nobody_anywhere(client: Clien
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "http://[x",
+        "http://",
+        "//x.example/",
+        "http://x/#a",
+        "http://x/\r\nSet-Cookie: a=b",
+        "http://x/\0",
+        "http://x/中",
+    ],
+)
+def test_nobody_is_sent_to_what_is_no_address(client: Client, address: str) -> None:
+    client.switch("x", consent="deny")
+    answer = Walk(client, "x", redirect_uri=address).open()
+    assert answer.status_code == 400 and "redirect_uri" in answer.text
+    assert "Location" not in answer.headers and "Set-Cookie" not in answer.headers
+
+
+def test_a_page_is_looked_at_or_answered_and_nothing_else(client: Client) -> None:
+    walk = Walk(client, "x")
+    for method, status in (("HEAD", 200), ("PUT", 405), ("DELETE", 405)):
+        answer = client.http.request(method, f"{client.running.url}/{walk.way.authorize}", params=walk.query, timeout=5)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
     ("key", "bad", "error"),
     [
         ("reddit", {"response_type": "token"}, "unsupported_response_type"),
