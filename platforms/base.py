@@ -1,14 +1,14 @@
 """What an adapter is: facts as attributes, and conversations that yield requests."""
 
 import re
-from collections.abc import Container, Generator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote_plus
 
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import NotOpen, PlatformError, Scope, TokenExpired
+from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
 from platforms.payloads import count
 from platforms.rates import Limit
@@ -304,6 +304,32 @@ def objects(value: Any) -> list[Raw]:
 def listed(payload: Any, name: str) -> list[Raw]:
     """The objects of a list that an answer may leave out when it is empty."""
     return [] if payload.get(name) is None else objects(payload[name])
+
+
+def by_ids(items: Any, ids: Sequence[str], read: Callable[[Any], tuple[str, Item]]) -> dict[str, Item]:
+    """What a list tells of the ids asked for. One that it cannot be read for has failed, and is not missing."""
+    found: dict[str, Item] = {}
+    unread: Exception | None = None
+    for item in items if isinstance(items, list) else objects(items):
+        try:
+            post_id, value = read(item)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            unread = error
+            continue
+        if post_id in ids:
+            found[post_id] = value
+    if unread is None:
+        return found
+    if not found:
+        raise unread
+    return dict.fromkeys(ids, MalformedPayload("Some of the answer could not be read.")) | found
+
+
+def page_after(told: Any, cursor: str) -> str:
+    """Where a listing goes on; empty after its last page, and where it would repeat itself."""
+    if not isinstance(told, str | None):
+        raise TypeError("expected a cursor to be text")
+    return "" if told is None or told == cursor else told
 
 
 def by_key(value: Any, name: str) -> dict[str, Raw]:

@@ -18,6 +18,7 @@ from platforms.base import (
     epoch,
     instant,
     objects,
+    page_after,
     pick,
     same_account,
 )
@@ -93,8 +94,7 @@ class Pinterest(Platform):
             for raw in map(pin_raw, objects(page["items"]))
             if not raw.get("parent_pin_id") and raw.get("is_owner") is not False
         ]
-        after = str(page.get("bookmark") or "")
-        return Listing(tuple(posts), "" if after == cursor else after)
+        return Listing(tuple(posts), page_after(page.get("bookmark"), cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         yesterday = datetime.now(UTC).date() - timedelta(days=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from platforms.base import Platform, epoch
+from platforms.base import Platform, Raw, epoch, listed
 from platforms.errors import (
     BudgetExhausted,
     Gone,
@@ -98,6 +98,20 @@ class XErrors(Platform):
                 app = "app" in prefix or (prefix == "x-rate-limit" and headers.get(f"{prefix}-limit") in of_app)
                 return "app" if app else "account", reset
         return None
+
+
+def failed_items(answer: Any) -> dict[str, Raw]:
+    """The errors of an answer by what they are about."""
+    return {str(each.get("resource_id") or each.get("value")): each for each in listed(answer, "errors")}
+
+
+def hides_posts(answer: Any) -> bool:
+    """Whether an answer may be about a post without saying which: none is missing from it then."""
+    posts, errors = answer.get("data"), answer.get("errors")
+    nameless = str if not errors else str | None  # an object without id may stand beside an error
+    named = all(isinstance(post, dict) and isinstance(post.get("id"), nameless) for post in posts or ())
+    about = (each.get("resource_id") or each.get("value") if isinstance(each, dict) else None for each in errors or ())
+    return (posts is None and not errors) or not named or not all(isinstance(each, str) for each in about)
 
 
 def _names_vocabulary(payload: Any) -> bool:

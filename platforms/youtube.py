@@ -16,6 +16,7 @@ from platforms.base import (
     Request,
     listed,
     objects,
+    page_after,
     pick,
     same_account,
 )
@@ -137,11 +138,9 @@ class YouTube(GooglePlatform):
             page = yield Request("playlistItems", params=params, group="general")
         except NoPlaylist:  # of a channel without uploads
             return Listing(())
-        told = [upload(item) for item in objects(page["items"])]
-        following = str(page.get("nextPageToken") or "")
-        return Listing(
-            tuple(post for post in told if post), f"{uploads}:{following}" if following not in ("", after) else ""
-        )
+        posts = tuple(post for post in map(upload, objects(page["items"])) if post)
+        following = page_after(page.get("nextPageToken"), after)
+        return Listing(posts, f"{uploads}:{following}" if following else "")
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         channel = yield from self._channel("id,statistics", account)

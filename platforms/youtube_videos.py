@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from platforms.base import Item, Listed, Raw, instant, listed, objects, pick
+from platforms.base import Item, Listed, Raw, by_ids, instant, pick
 from platforms.payloads import lookup
 
 COUNTS = ("viewCount", "likeCount", "commentCount")
@@ -11,14 +11,14 @@ COUNTS = ("viewCount", "likeCount", "commentCount")
 
 def by_id(answer: Any, ids: Sequence[str]) -> dict[str, Item]:
     """Videos by id. An answer that bears neither items nor its kind is none, and tells of no missing video."""
-    videos = listed(answer, "items") if answer.get("kind") else objects(answer["items"])
-    if not all(isinstance(video["id"], str) for video in videos):
+    empty = answer.get("kind") and answer.get("items") is None
+    return by_ids([] if empty else answer["items"], ids, _counted)
+
+
+def _counted(video: Any) -> tuple[str, Raw]:
+    if not isinstance(video["id"], str):
         raise TypeError("expected ids to be text")
-    return {
-        video["id"]: {"id": video["id"], "statistics": pick(video.get("statistics"), COUNTS)}
-        for video in videos
-        if video["id"] in ids
-    }
+    return video["id"], {"id": video["id"], "statistics": pick(video.get("statistics"), COUNTS)}
 
 
 def upload(item: Raw) -> Listed | None:

@@ -24,7 +24,7 @@ from platforms.oauth import App, Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.sample import Gates
 from platforms.transport import Exchange
-from platforms.x_posts import created_at
+from platforms.x_metrics import created_at
 
 pytestmark = pytest.mark.usefixtures("then")
 
