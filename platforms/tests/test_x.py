@@ -219,6 +219,7 @@ def test_an_error_item_does_not_hide_numbers_that_came() -> None:
     ("status", "kind", "headers", "error", "until"),
     [
         (402, "credits", {}, BudgetExhausted, NOW + timedelta(minutes=15)),
+        (403, "credits-depleted", {}, BudgetExhausted, NOW + timedelta(minutes=15)),
         (429, "usage-capped", {"x-rate-limit-remaining": "9"}, BudgetExhausted, datetime(2026, 11, 24, tzinfo=UTC)),
     ],
 )
