@@ -33,13 +33,14 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.google import ERRORS, GooglePlatform
+from platforms.google import ERRORS, GooglePlatform, details
 from platforms.payloads import lookup
 from platforms.rates import Limit, next_midnight
 from platforms.youtube_videos import by_id, upload
 
 PACIFIC = "America/Los_Angeles"
 CHANNEL_COUNTS = ("viewCount", "subscriberCount", "hiddenSubscriberCount", "videoCount")
+DAILY = ("quotaExceeded", "dailyLimitExceeded")
 VIDEO = r"([A-Za-z0-9_-]{11})"
 LINK = re.compile(
     rf"{VIDEO}|https?://(?:(?:www|m|music)\.)?youtube\.com/"
@@ -87,6 +88,7 @@ class YouTube(GooglePlatform):
         "authenticatedUserAccountClosed": AccountNotFound,
         "authenticatedUserAccountSuspended": AccountNotFound,
         "quotaExceeded": RateLimited,
+        "dailyLimitExceeded": RateLimited,
         "rateLimitExceeded": RateLimited,
         "userRateLimitExceeded": RateLimited,
         "playlistNotFound": NoPlaylist,
@@ -168,8 +170,16 @@ class YouTube(GooglePlatform):
 
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
         code = self.error_code(payload) if status >= 300 else ""
-        if code == "quotaExceeded":  # of one bucket of the project, until midnight on the Pacific coast
+        if code in DAILY or _is_daily(
+            payload["error"] if code else None
+        ):  # of one bucket of the project, until midnight on the Pacific coast
             return RateLimited("The project's daily quota is used up.", retry_at=next_midnight(PACIFIC, time.time()))
         if code == "userRateLimitExceeded":
             return RateLimited(self.error_detail(payload)[:300], scope="account")
         return None
+
+
+# https://cloud.google.com/docs/quotas/troubleshoot
+def _is_daily(error: Any) -> bool:
+    """Whether it is a day's quota that is spent, in the words of the newer quota service."""
+    return any(str(lookup(each, ("metadata", "quota_unit"))).startswith("1/d") for each in details(error))

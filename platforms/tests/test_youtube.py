@@ -1,6 +1,6 @@
 """YouTube: two methods with a bucket each, counts that are text or absent, and a listing without numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.oauth import Credentials
-from platforms.tests.replay import APP, TOKENS, Answers, account_of, client_for, query_of, raw_of
+from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.sample import Gates
 from platforms.transport import Exchange
 
@@ -191,6 +191,18 @@ def test_the_spent_bucket_of_posts_leaves_accounts_alone() -> None:
     with pytest.raises(RateLimited):
         fetch(Answers(lambda exchange: refusal(403, "quotaExceeded")), ONE, gates=gates)
     assert gates.closed == {"youtube:app:app-1:batchGetStats": MIDNIGHT}
+
+
+@pytest.mark.parametrize(
+    ("unit", "until"),
+    [("1/d/{project}", MIDNIGHT), ("1/min/{project}", NOW + timedelta(seconds=60))],
+)
+def test_the_newer_quota_service_says_whether_a_day_or_a_minute_is_spent(unit: str, until: datetime) -> None:
+    status, body = refusal(429, "rateLimitExceeded", "RESOURCE_EXHAUSTED")
+    body["error"]["details"] = [{"reason": "RATE_LIMIT_EXCEEDED", "metadata": {"quota_unit": unit}}]
+    error = failing((status, body))
+    assert type(error) is RateLimited
+    assert (error.retry_at, error.scope, error.group) == (until, "app", "general")
 
 
 @pytest.mark.parametrize(
