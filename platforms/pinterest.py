@@ -56,7 +56,7 @@ class Pinterest(Platform):
         early=timedelta(days=7),
     )
     # https://developers.pinterest.com/docs/reference/rate-limits/
-    limits = (Limit(1000, 60, group="org_read"), Limit(300, 60, group="org_analytics"))
+    limits = (Limit(1000, 60, group="org_read"), Limit(300, 60, group="org_analytics"), Limit(100, 1))
     fields = FIELDS
     account_fields = {
         AccountDimension.FOLLOWERS: ("user", "follower_count"),

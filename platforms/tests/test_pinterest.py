@@ -235,6 +235,7 @@ def test_limits_are_each_users() -> None:
     assert {(limit.group, limit.calls, limit.seconds, limit.scope) for limit in PINTEREST.limits} == {
         ("org_read", 1000, 60, "account"),
         ("org_analytics", 300, 60, "account"),
+        ("", 100, 1, "account"),
     }
 
 
