@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
-from platforms.payloads import count
+from platforms.payloads import count, excerpt
 from platforms.rates import Limit
 
 T = TypeVar("T")
@@ -309,20 +309,27 @@ def listed(payload: Any, name: str) -> list[Raw]:
 def by_ids(items: Any, ids: Sequence[str], read: Callable[[Any], tuple[str, Item]]) -> dict[str, Item]:
     """What a list tells of the ids asked for. One that it cannot be read for has failed, and is not missing."""
     found: dict[str, Item] = {}
-    unread: Exception | None = None
+    problem: Exception | None = None
+    odd: Any = None
     for item in items if isinstance(items, list) else objects(items):
         try:
             post_id, value = read(item)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            unread = error
+            problem, odd = error, item
             continue
         if post_id in ids:
             found[post_id] = value
-    if unread is None:
+    if problem is None:
         return found
     if not found:
-        raise unread
-    return dict.fromkeys(ids, MalformedPayload("Some of the answer could not be read.")) | found
+        raise problem
+    return dict.fromkeys(ids, unread(odd)) | found
+
+
+def unread(answer: Any) -> MalformedPayload:
+    """The failure of posts for which a part of an answer cannot be read."""
+    evidence = excerpt(repr(answer).encode("utf-8", "replace"))
+    return MalformedPayload("A part of the answer could not be read.", evidence=evidence)
 
 
 def page_after(told: Any, cursor: str) -> str:

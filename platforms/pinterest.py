@@ -26,7 +26,8 @@ from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotYours, retire_named, total, window
-from platforms.pinterest_pins import FIELDS, pin_metrics, pin_page, pin_raw, read_pins
+from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw
+from platforms.pinterest_pins import pin_page, read_pins
 from platforms.rates import Limit
 
 MONTH = timedelta(days=28)

@@ -20,6 +20,7 @@ from platforms.base import (
     listed,
     page_after,
     pick,
+    unread,
 )
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, MalformedPayload, PlatformError, ScopeMissing
@@ -100,7 +101,7 @@ def _lookup(ids: Sequence[str], name: str, platform: XErrors, *, private: bool) 
         return found
     if not found:
         raise TypeError("expected posts or errors")
-    return dict.fromkeys(ids, MalformedPayload("Some of the answer could not be read.")) | found
+    return dict.fromkeys(ids, unread(answer)) | found
 
 
 def _add_private(known: Mapping[str, Reading]) -> Call[dict[str, Item]]:

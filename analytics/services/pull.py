@@ -16,7 +16,7 @@ from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
 from platforms.base import Account, Call, Found, Item, Listing, Platform, Reading
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, NeedsFix, NeedsOwner, PlatformError, Rejected
+from platforms.errors import DeadlineExceeded, MalformedPayload, NeedsFix, NeedsOwner, PlatformError, Rejected
 from platforms.oauth import Credentials
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected, fet
 
 def _ask(conversation: "_Conversation", ids: list[str], fetch: Fetch) -> Readings:
     found: dict[str, Item] = conversation.hold(lambda platform, known: fetch(platform, ids, known))
+    for error in {id(item): item for item in found.values() if isinstance(item, MalformedPayload)}.values():
+        conversation.log(error)
     return {post_id: _as_reading(found.get(post_id)) for post_id in ids}
 
 

@@ -5,7 +5,7 @@ import pytest
 from accounts.tests.factories import SocialAccountFactory
 from analytics.services.pull import EXTRA_CALLS, pull_posts
 from platforms import registry
-from platforms.base import Reading, Request
+from platforms.base import Reading, Request, unread
 from platforms.errors import RateLimited, Rejected, Unavailable
 
 pytestmark = pytest.mark.django_db
@@ -66,3 +66,14 @@ def test_what_was_read_is_kept_when_the_limit_is_spent_on_the_way(asked):
     assert good(pulled)
     assert set(pulled.readings) == set(IDS)
     assert isinstance(pulled.readings["24"], RateLimited)
+
+
+def test_what_could_not_be_read_of_an_answer_is_logged_once_with_the_odd_part(sandbox, monkeypatch, caplog):
+    def fetch_posts(ids, account):
+        return dict.fromkeys(ids, unread({"odd": 1})) | {"0": {"likeCount": 1}}
+        yield Request("never")
+
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == ["0"]
+    assert [record.message.count("{'odd': 1}") for record in caplog.records] == [1]

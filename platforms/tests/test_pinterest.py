@@ -212,6 +212,15 @@ def test_a_404_of_a_gateway_says_nothing_of_a_pin() -> None:
     assert not isinstance(board.fetch(*board.pins)[next(iter(board.pins))], Gone)
 
 
+@pytest.mark.parametrize("odd", [None, [], "x", {}, {"id": 5}, pin("7")])
+def test_a_pin_that_cannot_be_read_costs_no_other(odd: Any) -> None:
+    board = Pinboard(numbered(2))
+    one, two = board.pins
+    board.hook = lambda path, _: (200, odd) if path == f"pins/{one}" else None
+    found = board.fetch(one, two)
+    assert isinstance(found[one], MalformedPayload) and saves(found[two]) == 20
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
