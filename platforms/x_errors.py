@@ -19,6 +19,8 @@ from platforms.errors import (
     Unavailable,
 )
 
+WINDOW = ("", "about:blank", "rate-limit-exceeded", "88")
+"""How X names a window that is spent, besides by HTTP 429."""
 VOCABULARIES = {"tweet": "tweet.fields", "post": "post.fields"}
 
 
@@ -72,6 +74,8 @@ class XErrors(Platform):
         if code == "usage-capped":
             midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
             return BudgetExhausted("The X app's usage cap is reached.", scope="app", retry_at=midnight)
+        if status == 429 and code in WINDOW:
+            return RateLimited(self.error_detail(payload)[:300], retry_at=self._reset(headers, datetime.now(UTC)))
         if status == 400 and _names_vocabulary(payload):
             return VocabularyRefused(self.error_detail(payload)[:300])
         if status == 403 and code not in self.error_codes:
@@ -90,11 +94,17 @@ class XErrors(Platform):
             return ScopeMissing(detail)
         return None
 
+    def _reset(self, headers: Mapping[str, str], now: datetime) -> datetime | None:
+        """When a window that refused a call ends, also where the headers do not say that nothing is left of it."""
+        spent = self.spent(headers, now)
+        reset = spent[1] if spent else epoch(headers.get("x-rate-limit-reset"))
+        return reset if reset is not None and reset > now else None
+
     def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
         of_app = {str(limit.calls) for limit in self.limits if limit.scope == "app"}
         for prefix in ("x-app-limit-24hour", "x-user-limit-24hour", "x-rate-limit"):
             reset = epoch(headers.get(f"{prefix}-reset"))
-            if headers.get(f"{prefix}-remaining") == "0" and reset is not None:
+            if headers.get(f"{prefix}-remaining") == "0" and reset is not None and reset > now:
                 app = "app" in prefix or (prefix == "x-rate-limit" and headers.get(f"{prefix}-limit") in of_app)
                 return "app" if app else "account", reset
         return None
@@ -108,8 +118,9 @@ def failed_items(answer: Any) -> dict[str, Raw]:
 def hides_posts(answer: Any) -> bool:
     """Whether an answer may be about a post without saying which: none is missing from it then."""
     posts, errors = answer.get("data"), answer.get("errors")
-    nameless = str if not errors else str | None  # an object without id may stand beside an error
-    named = all(isinstance(post, dict) and isinstance(post.get("id"), nameless) for post in posts or ())
+    told = [post.get("id", "" if errors else None) if isinstance(post, dict) else None for post in posts or ()]
+    # An object without id may stand beside an error.
+    named = all(isinstance(each, str) and re.fullmatch("[0-9]{0,19}", each) for each in told)
     about = (each.get("resource_id") or each.get("value") if isinstance(each, dict) else None for each in errors or ())
     return (posts is None and not errors) or not named or not all(isinstance(each, str) for each in about)
 

@@ -21,7 +21,7 @@ from platforms.errors import (
 from platforms.oauth import App, Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.sample import Gates
-from platforms.tests.x_posts import OLD, YOUNG, X, fetch, is_private, post
+from platforms.tests.x_posts import OLD, YOUNG, X, fetch, is_private, made, post
 from platforms.transport import Exchange
 from platforms.x_metrics import created_at
 
@@ -49,6 +49,17 @@ def test_private_numbers_are_asked_only_of_posts_under_30_days_and_side_by_side(
     assert query_of(private) == {"ids": [YOUNG], "tweet.fields": ["non_public_metrics,organic_metrics"]}
     assert [X.metrics(raw_of(found[i]))[Dimension.CLICKS] for i in (YOUNG, OLD)] == [17, None]
     assert "text" not in raw_of(found[YOUNG])["post"]
+
+
+@pytest.mark.parametrize(("age", "calls"), [(timedelta(days=1), 20), (timedelta(days=31), 10)])
+def test_a_thousand_posts_take_ten_calls_and_ten_for_the_private_numbers_of_young_ones(
+    age: timedelta, calls: int
+) -> None:
+    ids = [made(age + timedelta(minutes=n)) for n in range(1000)]
+    transport = Answers(lambda exchange: (200, {"data": [post(i) for i in query_of(exchange)["ids"][0].split(",")]}))
+    found = [each for start in range(0, 1000, X.batch_size) for each in fetch(transport, *ids[start : start + 100])]
+    assert found == ids
+    assert len(transport.asked) == calls
 
 
 def test_old_posts_are_read_in_one_call() -> None:
@@ -225,6 +236,9 @@ RESET = str(int((NOW + timedelta(minutes=4)).timestamp()))
         ),
         ({"x-app-limit-24hour-remaining": "0", "x-app-limit-24hour-reset": RESET}, "x:app:app-1:tweets", 4),
         ({"x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-remaining": "9", "x-rate-limit-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "1700000000"}, "x:account:account-1:tweets", 15),
         ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "²"}, "x:account:account-1:tweets", 15),
         ({}, "x:account:account-1:tweets", 15),
     ],
