@@ -36,12 +36,11 @@ from platforms.errors import (
 from platforms.google import ERRORS, GooglePlatform, details
 from platforms.payloads import lookup
 from platforms.rates import Limit, next_midnight
-from platforms.youtube_videos import by_id, upload
+from platforms.youtube_videos import VIDEO, by_id, upload
 
 PACIFIC = "America/Los_Angeles"
 CHANNEL_COUNTS = ("viewCount", "subscriberCount", "hiddenSubscriberCount", "videoCount")
 DAILY = ("quotaExceeded", "dailyLimitExceeded")
-VIDEO = r"([A-Za-z0-9_-]{11})"
 LINK = re.compile(
     rf"{VIDEO}|https?://(?:(?:www|m|music)\.)?youtube\.com/"
     rf"(?:watch\?(?:[^#\s]*&)?v={VIDEO}(?:[&#]\S*)?|(?:shorts|live|embed|v)/{VIDEO}/?(?:[?#]\S*)?)"

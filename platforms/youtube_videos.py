@@ -1,11 +1,13 @@
 """YouTube's videos: reading and listing."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from platforms.base import Item, Listed, Raw, by_ids, instant, pick
 from platforms.payloads import lookup
 
+VIDEO = r"([A-Za-z0-9_-]{11})"
 COUNTS = ("viewCount", "likeCount", "commentCount")
 
 
@@ -16,8 +18,8 @@ def by_id(answer: Any, ids: Sequence[str]) -> dict[str, Item]:
 
 
 def _counted(video: Any) -> tuple[str, Raw]:
-    if not isinstance(video["id"], str):
-        raise TypeError("expected ids to be text")
+    if not re.fullmatch(VIDEO, video["id"]):
+        raise ValueError("expected ids of videos")
     return video["id"], {"id": video["id"], "statistics": pick(video.get("statistics"), COUNTS)}
 
 
