@@ -84,6 +84,7 @@ class YouTube(GooglePlatform):
         "insufficientPermissions": ScopeMissing,
         "accessNotConfigured": Misconfigured,
         "forbidden": Rejected,
+        "youtubeSignupRequired": AccountNotFound,  # 401, but no refresh makes a channel
         "authenticatedUserAccountClosed": AccountNotFound,
         "authenticatedUserAccountSuspended": AccountNotFound,
         "quotaExceeded": RateLimited,
