@@ -23,6 +23,8 @@ LIFETIME = {
     Dimension.COMMENTS: "comment",
     Dimension.CLICKS: "pin_click",
 }
+WINDOWED = (Dimension.IMPRESSIONS, Dimension.CLICKS, Dimension.SAVES, Dimension.VIDEO_VIEWS)
+"""What a window's total stands in for, where it is as long as a pin's life."""
 NODE = ("id", "created_at", "board_id", "creative_type", "is_owner", "parent_pin_id", "pin_metrics")
 
 
@@ -48,7 +50,7 @@ def pin_metrics(raw: Raw) -> dict[Dimension, int | None]:
             name = FIELDS[dimension]
             values[dimension] = to_count(lookup(analytics, ("lifetime_metrics", name)), name)
     whole = covers(analytics, created_on(pin))
-    for dimension in (Dimension.IMPRESSIONS, Dimension.CLICKS, Dimension.SAVES, Dimension.VIDEO_VIEWS):
+    for dimension in WINDOWED:
         if values.get(dimension) is None:
             told = whole and (dimension is not Dimension.VIDEO_VIEWS or is_video(pin))
             values[dimension] = total(analytics, FIELDS[dimension]) if told else None

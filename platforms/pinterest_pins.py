@@ -18,7 +18,7 @@ from platforms.pinterest_analytics import (
     retire,
     window,
 )
-from platforms.pinterest_metrics import FIELDS, created_on, is_video, pin_raw
+from platforms.pinterest_metrics import FIELDS, WINDOWED, created_on, is_video, pin_metrics, pin_raw
 
 PAGE = 250
 IDLE_PAGES = 20
@@ -155,10 +155,17 @@ def _item(pin: Raw | PlatformError, answer: Any, account: Account) -> Item:
     raw: Raw = {"pin": pin}
     reasons = account.lost(FIELDS)
     if isinstance(answer, ScopeMissing):
-        reasons[Dimension.SAVES] = Reason.SCOPE_MISSING
+        reasons |= dict.fromkeys(_only_windowed(pin), Reason.SCOPE_MISSING)
     if answer is not None and not isinstance(answer, PlatformError):
         raw["analytics"] = window(answer, dates(), since=created_on(pin))
     return Reading(raw, reasons) if reasons else raw
+
+
+def _only_windowed(pin: Raw) -> list[Dimension]:
+    """The columns of a pin that only analytics could fill."""
+    windowed = [name for name in WINDOWED if name is not Dimension.VIDEO_VIEWS or is_video(pin)]
+    counted = pin_metrics({"pin": pin})
+    return [name for name in windowed if counted[name] is None]
 
 
 def _remember(account: Account, name: str, ids: Sequence[str]) -> None:
