@@ -6,7 +6,7 @@ from accounts.tests.factories import SocialAccountFactory
 from analytics.services.pull import EXTRA_CALLS, pull_posts
 from platforms import registry
 from platforms.base import Reading, Request, unread
-from platforms.errors import RateLimited, Rejected, Unavailable
+from platforms.errors import Gone, RateLimited, Rejected, Unavailable
 
 pytestmark = pytest.mark.django_db
 IDS = [str(number) for number in range(25)]
@@ -44,6 +44,16 @@ def test_a_post_that_spoils_its_batch_costs_only_itself(asked, poisoned):
     assert good(pulled) == [post_id for post_id in IDS if post_id not in poisoned]
     assert all(isinstance(pulled.readings[post_id], Rejected) for post_id in poisoned)
     assert len(asked) <= EXTRA_CALLS
+
+
+def test_a_batch_that_is_called_gone_does_not_make_its_posts_gone(asked):
+    asked.answer = lambda ids: Gone("no such thing") if "3" in ids else None
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == [post_id for post_id in IDS if post_id != "3"]
+    assert isinstance(pulled.readings["3"], Gone)
+    asked.answer = lambda ids: Gone("no such thing")
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert all(isinstance(each, Rejected) for each in pulled.readings.values())
 
 
 def test_what_is_refused_whatever_is_asked_is_not_asked_for_long(asked):
