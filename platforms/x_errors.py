@@ -78,6 +78,8 @@ class XErrors(Platform):
             return RateLimited(self.error_detail(payload)[:300], retry_at=self._reset(headers, datetime.now(UTC)))
         if status == 400 and _names_vocabulary(payload):
             return VocabularyRefused(self.error_detail(payload)[:300])
+        if status >= 300 and self.error_codes.get(code) is Gone:
+            return Rejected(self.error_detail(payload)[:300])  # X tells of posts in good answers only
         if status == 403 and code not in self.error_codes:
             return self._forbidden(code, payload)
         about_items = any("resource_id" in item or "value" in item for item in payload.get("errors") or ())

@@ -194,6 +194,13 @@ def test_errors_beside_data_concern_their_item_only() -> None:
     assert set(found) == {"4", "5"}
 
 
+@pytest.mark.parametrize("about", [{}, {"errors": [{"resource_id": OLD, "type": "…/resource-not-found"}]}])
+def test_an_address_that_is_not_found_makes_no_post_gone(about: Any) -> None:
+    problem = {"title": "Not Found Error", "type": "https://api.x.com/2/problems/resource-not-found", **about}
+    with pytest.raises(Rejected):
+        fetch(Answers(lambda exchange: (404, problem)), OLD)
+
+
 def test_an_error_item_does_not_hide_numbers_that_came() -> None:
     error = {"resource_id": "4", "type": "https://api.x.com/2/problems/field-hydration-failure"}
     found = fetch(Answers(lambda exchange: (200, {"data": [post("4")], "errors": [error]})), "4")
