@@ -23,9 +23,9 @@ from platforms.base import (
     same_account,
 )
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import AccountNotFound, Gone, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
+from platforms.errors import AccountNotFound, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
-from platforms.pinterest_analytics import BadRequest, Forbidden, NotYours, retire_named, total, window
+from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
 from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw
 from platforms.pinterest_pins import pin_page, read_pins
 from platforms.rates import Limit
@@ -131,7 +131,7 @@ class Pinterest(Platform):
     @staticmethod
     def _check(user: Any, account: Account) -> None:
         if isinstance(user, PlatformError):
-            raise AccountNotFound(user.detail) if isinstance(user, Gone) else user
+            raise AccountNotFound(user.detail) if isinstance(user, NotFound) else user
         same_account(account.network_unique_id, user["id"])
 
     def renew(self, account: Account, credentials: Credentials, app: App) -> Call[TokenSet]:
@@ -152,7 +152,7 @@ class Pinterest(Platform):
             400: BadRequest,
             401: {"7": NotYours, "3": ScopeMissing}.get(code, TokenExpired),
             403: {"3": ScopeMissing}.get(code, Forbidden),
-            404: Gone,
+            404: NotFound,
             429: RateLimited,
         }
         return kinds[status](self.error_detail(payload)[:300]) if status in kinds else None

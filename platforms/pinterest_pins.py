@@ -6,12 +6,13 @@ from typing import Any
 
 from platforms.base import Account, Call, Item, Raw, Reading, Request, objects, unread
 from platforms.dimensions import Dimension, Reason
-from platforms.errors import MalformedPayload, NeedsOwner, PlatformError, Rejected, ScopeMissing, TryLater
+from platforms.errors import Gone, MalformedPayload, NeedsOwner, PlatformError, Rejected, ScopeMissing, TryLater
 from platforms.pinterest_analytics import (
     FEW,
     IN_TURN,
     VIDEO_METRIC,
     BadRequest,
+    NotFound,
     dates,
     one_window,
     read_windows,
@@ -107,7 +108,7 @@ def _read_singly(seen: _Seen, account: Account) -> Call[None]:
 
 def _about(pin_id: str, answer: Any) -> Raw | PlatformError:
     if isinstance(answer, PlatformError):
-        return answer
+        return Gone(answer.detail) if isinstance(answer, NotFound) else answer
     try:
         raw = pin_raw(answer)
     except (LookupError, TypeError):
