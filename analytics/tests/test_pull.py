@@ -63,6 +63,17 @@ def test_what_is_refused_whatever_is_asked_is_not_asked_for_long(asked):
     assert list(pulled.readings) and len(asked) == 7
 
 
+def test_what_could_not_be_read_of_an_answer_is_logged_once_with_the_odd_part(sandbox, monkeypatch, caplog):
+    def fetch_posts(ids, account):
+        return dict.fromkeys(ids, unread({"odd": 1})) | {"0": {"likeCount": 1}}
+        yield Request("never")
+
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == ["0"]
+    assert [record.message.count("{'odd': 1}") for record in caplog.records] == [1]
+
+
 def test_other_failures_are_every_posts_at_once(asked):
     asked.answer = lambda ids: Unavailable()
     pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
@@ -76,14 +87,3 @@ def test_what_was_read_is_kept_when_the_limit_is_spent_on_the_way(asked):
     assert good(pulled)
     assert set(pulled.readings) == set(IDS)
     assert isinstance(pulled.readings["24"], RateLimited)
-
-
-def test_what_could_not_be_read_of_an_answer_is_logged_once_with_the_odd_part(sandbox, monkeypatch, caplog):
-    def fetch_posts(ids, account):
-        return dict.fromkeys(ids, unread({"odd": 1})) | {"0": {"likeCount": 1}}
-        yield Request("never")
-
-    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
-    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
-    assert good(pulled) == ["0"]
-    assert [record.message.count("{'odd': 1}") for record in caplog.records] == [1]
