@@ -52,7 +52,7 @@ def list_videos(account: Account, cursor: str) -> Call[Listing]:
     lost = account.lost(FIELDS)
     posts = [
         Listed(video_id, _url(video), epoch(str(video.get("create_time"))), pick(video, NODE + METRICS), lost)
-        for video_id, video in map(_video, objects(_videos(answer)))
+        for video_id, video in dict(map(_video, objects(_videos(answer)))).items()
     ]
     after = str(int(answer["data"]["cursor"])) if answer["data"].get("has_more") is True else ""
     return Listing(tuple(posts), "" if after == cursor else after)

@@ -66,11 +66,12 @@ class XErrors(Platform):
         return self.error_codes.get(self.error_code(item), Unavailable)(self.error_detail(item)[:200])
 
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
-        code = self.error_code(payload) if isinstance(payload, dict) else ""
-        if status == 402 or code in ("credits", "credits-depleted"):
-            return BudgetExhausted("The X app has no credits left.", scope="app")
-        if not isinstance(payload, dict):
-            return None
+        broke = BudgetExhausted("The X app has no credits left.", scope="app")
+        if status == 402 or not isinstance(payload, dict):
+            return broke if status == 402 else None
+        code = self.error_code(payload)
+        if code in ("credits", "credits-depleted"):
+            return broke
         if code == "usage-capped":
             midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
             return BudgetExhausted("The X app's usage cap is reached.", scope="app", retry_at=midnight)
