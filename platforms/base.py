@@ -334,9 +334,11 @@ def unread(answer: Any) -> MalformedPayload:
 
 def page_after(told: Any, cursor: str) -> str:
     """Where a listing goes on; empty after its last page, and where it would repeat itself."""
-    if not isinstance(told, str | None):
+    if told is None or told == cursor:
+        return ""
+    if not isinstance(told, str) or not told.isprintable():
         raise TypeError("expected a cursor to be text")
-    return "" if told is None or told == cursor else told
+    return told
 
 
 def by_key(value: Any, name: str) -> dict[str, Raw]:

@@ -132,7 +132,9 @@ class YouTube(GooglePlatform):
         uploads, _, after = cursor.partition(":")
         if not uploads:
             channel = yield from self._channel("contentDetails", account)
-            uploads = str(channel["contentDetails"]["relatedPlaylists"]["uploads"])
+            uploads = channel["contentDetails"]["relatedPlaylists"]["uploads"]
+            if not re.fullmatch(r"[\w-]+", uploads):
+                raise ValueError("expected the id of a playlist")
         params = {"part": "contentDetails,status", "playlistId": uploads, "maxResults": "50"}
         if after:
             params["pageToken"] = after

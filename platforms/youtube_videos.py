@@ -26,8 +26,8 @@ def _counted(video: Any) -> tuple[str, Raw]:
 def upload(item: Raw) -> Listed | None:
     """A published upload. With the owner's token private and scheduled ones are listed as well."""
     video_id, published_at = item["contentDetails"]["videoId"], instant(item["contentDetails"].get("videoPublishedAt"))
-    if not isinstance(video_id, str):
-        raise TypeError("expected ids to be text")
+    if not re.fullmatch(VIDEO, video_id):
+        raise ValueError("expected ids of videos")
     if published_at is None or lookup(item, ("status", "privacyStatus")) == "private":
         return None
     return Listed(video_id, f"https://www.youtube.com/watch?v={video_id}", published_at)

@@ -67,3 +67,28 @@ def test_order_doubles_and_posts_nobody_asked_for_change_nothing(key: str) -> No
     conversation, found = with_items(key, change)
     assert numbers_of(registry.get(key), "posts", found) == conversation.expect["numbers"]
     assert found.keys() <= set(conversation.ids)
+
+
+CURSORS: Mapping[str, tuple[str, ...]] = {
+    "bluesky": ("cursor",),
+    "pinterest": ("bookmark",),
+    "reddit": ("data", "after"),
+    "x": ("meta", "next_token"),
+    "youtube": ("nextPageToken",),
+}
+"""Where the last answer of a listing names the next page."""
+
+
+@pytest.mark.parametrize("odd", [5, True, {}, ["c"], "\x00", "\ud800"])
+@pytest.mark.parametrize("key", CURSORS)
+def test_a_next_page_that_cannot_be_named_is_no_last_page(key: str, odd: Any) -> None:
+    conversation = next(each for each in on_file(key, "listing") if each.name in ("listing", "listing-0"))
+    *before, last = conversation.turns
+    body = copy.deepcopy(last.response["body"])
+    *above, name = CURSORS[key]
+    holder = body
+    for each in above:
+        holder = holder[each]
+    holder[name] = odd
+    with pytest.raises(MalformedPayload):
+        hold(key, conversation, Replay([*before, last.with_body(body)]))

@@ -313,6 +313,20 @@ def test_a_listing_reads_the_uploads_page_by_page() -> None:
     assert {query_of(exchange)["playlistId"][0] for exchange in transport.asked[1:]} == {"UUother"}
 
 
+@pytest.mark.parametrize(
+    ("uploads", "video_id"), [({}, "abc123DEF45"), ("UU\x00", "abc123DEF45"), ("UUother", "\x00"), ("UUother", 5)]
+)
+def test_a_listing_of_odd_ids_is_malformed_and_not_empty(uploads: Any, video_id: Any) -> None:
+    def answer(exchange: Exchange) -> Any:
+        if exchange.url.endswith("channels"):
+            details = {"relatedPlaylists": {"uploads": uploads}}
+            return 200, {"items": [{"id": "UCacmeAnalyticsDemo00001", "contentDetails": details}]}
+        return 200, {"items": [{"contentDetails": {"videoId": video_id, "videoPublishedAt": "2026-11-20T10:00:00Z"}}]}
+
+    with pytest.raises(MalformedPayload):
+        pages(Answers(answer))
+
+
 def test_a_listing_that_repeats_its_page_ends() -> None:
     account = account_of("youtube", {})
     transport = Answers(lambda exchange: (200, {"items": [], "nextPageToken": "same"}))
