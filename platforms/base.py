@@ -1,16 +1,16 @@
 """What an adapter is: facts as attributes, and conversations that yield requests."""
 
 import re
-from collections.abc import Container, Generator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote_plus
 
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import NotOpen, PlatformError, Scope, TokenExpired
+from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
-from platforms.payloads import count
+from platforms.payloads import count, excerpt
 from platforms.rates import Limit
 
 T = TypeVar("T")
@@ -310,6 +310,41 @@ def objects(value: Any) -> list[Raw]:
 def listed(payload: Any, name: str) -> list[Raw]:
     """The objects of a list that an answer may leave out when it is empty."""
     return [] if payload.get(name) is None else objects(payload[name])
+
+
+def by_ids(items: Any, ids: Sequence[str], read: Callable[[Any], tuple[str, Item]]) -> dict[str, Item]:
+    """What a list tells of the ids asked for. One that it cannot be read for has failed, and is not missing."""
+    found: dict[str, Item] = {}
+    problem: Exception | None = None
+    odd: Any = None
+    for item in items if isinstance(items, list) else objects(items):
+        try:
+            post_id, value = read(item)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            problem, odd = error, item
+            continue
+        if post_id in ids:
+            found[post_id] = value
+    if problem is None:
+        return found
+    if not found:
+        raise problem
+    return dict.fromkeys(ids, unread(odd)) | found
+
+
+def unread(answer: Any) -> MalformedPayload:
+    """The failure of posts for which a part of an answer cannot be read."""
+    evidence = excerpt(repr(answer).encode("utf-8", "replace"))
+    return MalformedPayload("A part of the answer could not be read.", evidence=evidence)
+
+
+def page_after(told: Any, cursor: str) -> str:
+    """Where a listing goes on; empty after its last page, and where it would repeat itself."""
+    if told is None or told == cursor:
+        return ""
+    if not isinstance(told, str) or not told.isprintable():
+        raise TypeError("expected a cursor to be text")
+    return told
 
 
 def by_key(value: Any, name: str) -> dict[str, Raw]:

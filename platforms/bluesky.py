@@ -9,35 +9,23 @@ from platforms.base import (
     Account,
     Call,
     Item,
-    Listed,
     Listing,
     Platform,
     Raw,
     Reading,
     Request,
     epoch,
-    instant,
-    objects,
     pick,
     same_account,
 )
+from platforms.bluesky_posts import APPVIEW, DID, POST, list_feed, read_posts
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
 from platforms.hosts import check_public_origin
 from platforms.oauth import Refresh
-from platforms.payloads import lookup
 from platforms.rates import Limit
 
-APPVIEW = "https://public.api.bsky.app/xrpc/"
 UNKNOWN_ACCOUNT = ("Profile not found", "Could not find user info for account")
-COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
-# https://atproto.com/specs/did, /specs/record-key
-DID = r"did:[a-z]+:[A-Za-z0-9._:%-]{0,2000}[A-Za-z0-9._-]"
-RKEY = r"(?!\.{1,2}/?(?:[?#]|$))[A-Za-z0-9._:~-]{1,512}"
-POST = re.compile(
-    rf"at://([^/\s?#]+)/app\.bsky\.feed\.post/({RKEY})"
-    rf"|https?://(?:www\.)?bsky\.app/profile/([^/\s?#]+)/post/({RKEY})/?(?:[?#].*)?"
-)
 
 
 class Bluesky(Platform):
@@ -119,28 +107,10 @@ class Bluesky(Platform):
         return f"{account.extra['pds_host']}/xrpc/" if account.extra.get("pds_host") else self.base_url
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
-        answer = yield Request(
-            APPVIEW + "app.bsky.feed.getPosts", params={"uris": list(ids)}, auth="none", group="getPosts"
-        )
-        return {post["uri"]: _raw(post) for post in objects(answer["posts"]) if post["uri"] in ids}
+        return (yield from read_posts(ids))
 
-    # https://docs.bsky.app/docs/api/app-bsky-feed-get-author-feed
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
-        did = account.network_unique_id
-        params = {"actor": did, "filter": "posts_no_replies", "limit": "100"} | ({"cursor": cursor} if cursor else {})
-        answer = yield Request(
-            APPVIEW + "app.bsky.feed.getAuthorFeed", params=params, auth="none", group="getAuthorFeed"
-        )
-        feed = sorted(objects(answer["feed"]), key=lambda item: _reason(item) == "reasonPin")  # it may come twice
-        posts = {
-            item["post"]["uri"]: _listed(item["post"], did)
-            for item in feed
-            if _reason(item) != "reasonRepost" and item["post"]["author"]["did"] == did
-        }
-        after = answer.get("cursor") or ""  # a page may be short, or empty, and still have one
-        if not isinstance(after, str):
-            raise TypeError("expected a cursor to be text")
-        return Listing(tuple(posts.values()), "" if after == cursor else after)
+        return (yield from list_feed(account.network_unique_id, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         params = {"actor": account.network_unique_id}
@@ -171,26 +141,3 @@ class Bluesky(Platform):
     def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
         reset = epoch(headers.get("ratelimit-reset"))
         return ("host", reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None
-
-
-def _raw(post: Raw) -> Raw:
-    """A post without its text and its author's names."""
-    raw = pick(post, ("uri", "cid", "indexedAt", *COUNTS))
-    raw["author"] = pick(post.get("author"), ("did",))
-    raw["record"] = pick(post.get("record"), ("$type", "createdAt"))
-    return raw
-
-
-def _listed(post: Raw, did: str) -> Listed:
-    found = POST.fullmatch(post["uri"])
-    if not found or found[1] != did:
-        raise ValueError("expected the account's own post")
-    raw = _raw(post)
-    # As the feed is sorted: an author may name any instant.
-    told = [made for made in (instant(raw["record"].get("createdAt")), instant(raw.get("indexedAt"))) if made]
-    return Listed(post["uri"], f"https://bsky.app/profile/{did}/post/{found[2]}", min(told, default=None), raw)
-
-
-def _reason(item: Raw) -> str:
-    """Why a post is in the feed, if not because its author made it."""
-    return str(lookup(item, ("reason", "$type")) or "").rpartition("#")[2]

@@ -21,6 +21,7 @@ from platforms.errors import (
     PlatformError,
     RateLimited,
     Rejected,
+    Scope,
     TokenExpired,
     Unavailable,
 )
@@ -309,10 +310,15 @@ class Client:
         named = error.retry_at or _retry_after(response.headers, now) or (spent and spent[1])
         named = named or now + timedelta(seconds=self.platform.backoff)
         error.retry_at = min(max(named, now + timedelta(seconds=1)), now + LONGEST_GATE)
-        error.scope = error.scope or (spent and spent[0]) or self.platform.gate_scope
+        error.scope = error.scope or (spent and spent[0]) or self._whose(request)
         if isinstance(error, RateLimited):  # a budget is spent for every endpoint
             error.group = error.group or self._gate_group(request)
         return error
+
+    def _whose(self, request: Request) -> Scope:
+        """Whom a limit concerns that does not say so: those who share the documented one, if there is only one."""
+        shared_by = {limit.scope for limit in self._limits(request)}
+        return shared_by.pop() if len(shared_by) == 1 else self.platform.gate_scope
 
     def _gate_group(self, request: Request) -> str:
         return request.group if self.platform.gates_by_group else ""

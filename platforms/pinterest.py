@@ -18,14 +18,16 @@ from platforms.base import (
     epoch,
     instant,
     objects,
+    page_after,
     pick,
     same_account,
 )
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import AccountNotFound, Gone, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
+from platforms.errors import AccountNotFound, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
-from platforms.pinterest_analytics import BadRequest, Forbidden, NotYours, retire_named, total, window
-from platforms.pinterest_pins import FIELDS, pin_metrics, pin_page, pin_raw, read_pins
+from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
+from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw
+from platforms.pinterest_pins import pin_page, read_pins
 from platforms.rates import Limit
 
 MONTH = timedelta(days=28)
@@ -55,7 +57,7 @@ class Pinterest(Platform):
         early=timedelta(days=7),
     )
     # https://developers.pinterest.com/docs/reference/rate-limits/
-    limits = (Limit(1000, 60, group="org_read"), Limit(300, 60, group="org_analytics"))
+    limits = (Limit(1000, 60, group="org_read"), Limit(300, 60, group="org_analytics"), Limit(100, 1))
     fields = FIELDS
     account_fields = {
         AccountDimension.FOLLOWERS: ("user", "follower_count"),
@@ -93,8 +95,7 @@ class Pinterest(Platform):
             for raw in map(pin_raw, objects(page["items"]))
             if not raw.get("parent_pin_id") and raw.get("is_owner") is not False
         ]
-        after = str(page.get("bookmark") or "")
-        return Listing(tuple(posts), "" if after == cursor else after)
+        return Listing(tuple(posts), page_after(page.get("bookmark"), cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
@@ -130,7 +131,7 @@ class Pinterest(Platform):
     @staticmethod
     def _check(user: Any, account: Account) -> None:
         if isinstance(user, PlatformError):
-            raise AccountNotFound(user.detail) if isinstance(user, Gone) else user
+            raise AccountNotFound(user.detail) if isinstance(user, NotFound) else user
         same_account(account.network_unique_id, user["id"])
 
     def renew(self, account: Account, credentials: Credentials, app: App) -> Call[TokenSet]:
@@ -151,7 +152,7 @@ class Pinterest(Platform):
             400: BadRequest,
             401: {"7": NotYours, "3": ScopeMissing}.get(code, TokenExpired),
             403: {"3": ScopeMissing}.get(code, Forbidden),
-            404: Gone,
+            404: NotFound,
             429: RateLimited,
         }
         return kinds[status](self.error_detail(payload)[:300]) if status in kinds else None

@@ -37,6 +37,10 @@ class BadRequest(Rejected):
     """Pinterest does not accept the request as it was made."""
 
 
+class NotFound(Rejected):
+    """There is no such thing at Pinterest, or it is not the account's."""
+
+
 class NotYours(Rejected):
     """The pin belongs neither to the account nor to a board shared with it."""
 

@@ -1,43 +1,26 @@
-"""Pinterest pins: the listing that carries lifetime counts, single pins beside it, and what both hold."""
+"""Pinterest pins: the listing that carries lifetime counts, and single pins beside it."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from platforms.base import Account, Call, Item, Raw, Reading, Request, instant, objects, pick
+from platforms.base import Account, Call, Item, Raw, Reading, Request, objects, unread
 from platforms.dimensions import Dimension, Reason
-from platforms.errors import MalformedPayload, NeedsOwner, PlatformError, Rejected, ScopeMissing, TryLater
-from platforms.payloads import lookup, to_count
+from platforms.errors import Gone, MalformedPayload, NeedsOwner, PlatformError, Rejected, ScopeMissing, TryLater
 from platforms.pinterest_analytics import (
     FEW,
     IN_TURN,
     VIDEO_METRIC,
     BadRequest,
-    covers,
+    NotFound,
     dates,
     one_window,
     read_windows,
     retire,
-    total,
     window,
 )
+from platforms.pinterest_metrics import FIELDS, WINDOWED, created_on, is_video, pin_metrics, pin_raw
 
-FIELDS = {
-    Dimension.IMPRESSIONS: "IMPRESSION",
-    Dimension.LIKES: "TOTAL_REACTIONS",
-    Dimension.COMMENTS: "TOTAL_COMMENTS",
-    Dimension.SAVES: "SAVE",
-    Dimension.CLICKS: "PIN_CLICK",
-    Dimension.VIDEO_VIEWS: VIDEO_METRIC,
-}
-LIFETIME = {
-    Dimension.IMPRESSIONS: "impression",
-    Dimension.LIKES: "reaction",
-    Dimension.COMMENTS: "comment",
-    Dimension.CLICKS: "pin_click",
-}
-NODE = ("id", "created_at", "board_id", "creative_type", "is_owner", "parent_pin_id", "pin_metrics")
 PAGE = 250
 IDLE_PAGES = 20
 """After this many pages without a wanted pin the rest is read one by one."""
@@ -52,15 +35,6 @@ def pin_page(cursor: str = "", **more: str) -> Request:
 
 def _single(pin_id: str) -> Request:
     return Request(f"pins/{pin_id}", params={"pin_metrics": "true"}, group="org_read")
-
-
-def pin_raw(pin: Any) -> Raw:
-    """A pin without free text."""
-    raw = pick(pin, NODE)
-    if not isinstance(raw["id"], str) or not re.fullmatch("[0-9]{1,19}", raw["id"]):
-        raise TypeError("expected a pin id of digits")
-    media_type = lookup(pin, ("media", "media_type"))
-    return raw if media_type is None else raw | {"media_type": media_type}
 
 
 @dataclass
@@ -134,10 +108,13 @@ def _read_singly(seen: _Seen, account: Account) -> Call[None]:
 
 def _about(pin_id: str, answer: Any) -> Raw | PlatformError:
     if isinstance(answer, PlatformError):
-        return answer
-    raw = pin_raw(answer)
-    if raw["id"] != pin_id:
-        raise ValueError("the answer is about another pin than the one asked for")
+        return Gone(answer.detail) if isinstance(answer, NotFound) else answer
+    try:
+        raw = pin_raw(answer)
+    except (LookupError, TypeError):
+        raw = {}
+    if raw.get("id") != pin_id:  # or about another pin than the one asked for
+        return unread(answer)
     return raw
 
 
@@ -145,8 +122,8 @@ def _read_analytics(seen: _Seen, account: Account) -> Call[None]:
     """Analytics of the pins that the window holds from their first day: of older ones no column can come of it."""
     start, known, late = dates()["start_date"], account.memory.get("videos", ()), account.memory.get("late", ())
     again = retire(seen.windows.values(), account, video=True)
-    young = {i: pin for i, pin in seen.pins.items() if isinstance(pin, dict) and start <= _created_on(pin)}
-    videos = [i for i, pin in young.items() if _is_video(pin)]
+    young = {i: pin for i, pin in seen.pins.items() if isinstance(pin, dict) and start <= created_on(pin)}
+    videos = [i for i, pin in young.items() if is_video(pin)]
     wanting = [i for i in videos if i not in known and VIDEO_METRIC not in account.retired]
     for video in (False, True):
         missing = [i for i in young if (i in videos) is video and i not in seen.windows]
@@ -179,40 +156,17 @@ def _item(pin: Raw | PlatformError, answer: Any, account: Account) -> Item:
     raw: Raw = {"pin": pin}
     reasons = account.lost(FIELDS)
     if isinstance(answer, ScopeMissing):
-        reasons[Dimension.SAVES] = Reason.SCOPE_MISSING
+        reasons |= dict.fromkeys(_only_windowed(pin), Reason.SCOPE_MISSING)
     if answer is not None and not isinstance(answer, PlatformError):
-        raw["analytics"] = window(answer, dates(), since=_created_on(pin))
+        raw["analytics"] = window(answer, dates(), since=created_on(pin))
     return Reading(raw, reasons) if reasons else raw
 
 
-def pin_metrics(raw: Raw) -> dict[Dimension, int | None]:
-    """Our columns: lifetime counts, and the totals of a window only where it is as long as the pin's life."""
-    pin, analytics = raw.get("pin"), raw.get("analytics")
-    if not isinstance(pin, dict):
-        return {}
-    blocks = (lookup(pin, ("pin_metrics", name)) for name in ("lifetime_metrics", "all_time"))
-    lifetime: Mapping[str, Any] = next((block for block in blocks if block and isinstance(block, dict)), {})
-    values = {dimension: to_count(lifetime.get(name), name) for dimension, name in LIFETIME.items()}
-    for dimension in (Dimension.LIKES, Dimension.COMMENTS):
-        if values[dimension] is None:
-            name = FIELDS[dimension]
-            values[dimension] = to_count(lookup(analytics, ("lifetime_metrics", name)), name)
-    whole = covers(analytics, _created_on(pin))
-    for dimension in (Dimension.IMPRESSIONS, Dimension.CLICKS, Dimension.SAVES, Dimension.VIDEO_VIEWS):
-        if values.get(dimension) is None:
-            told = whole and (dimension is not Dimension.VIDEO_VIEWS or _is_video(pin))
-            values[dimension] = total(analytics, FIELDS[dimension]) if told else None
-    return values
-
-
-def _created_on(pin: Raw) -> str:
-    """The day, in UTC, on which a pin was made; empty, and before any other, if it does not tell."""
-    made_at = instant(pin.get("created_at"))
-    return str(made_at.date()) if made_at else ""
-
-
-def _is_video(pin: Raw) -> bool:
-    return pin.get("media_type") == "video" or pin.get("creative_type") in ("VIDEO", "MAX_VIDEO")
+def _only_windowed(pin: Raw) -> list[Dimension]:
+    """The columns of a pin that only analytics could fill."""
+    windowed = [name for name in WINDOWED if name is not Dimension.VIDEO_VIEWS or is_video(pin)]
+    counted = pin_metrics({"pin": pin})
+    return [name for name in windowed if counted[name] is None]
 
 
 def _remember(account: Account, name: str, ids: Sequence[str]) -> None:

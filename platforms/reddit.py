@@ -15,7 +15,9 @@ from platforms.base import (
     Raw,
     Reading,
     Request,
+    by_ids,
     objects,
+    page_after,
     pick,
     same_account,
 )
@@ -91,7 +93,7 @@ class Reddit(RedditErrors):
             if len(ids) > 1:  # to be asked for in smaller batches
                 raise Rejected(error.detail) from error
             return {ids[0]: error if isinstance(error, Gone) else NotOpen(error.detail)}
-        return {post["name"]: _item(post) for post in _posts(answer) if post["name"] in ids}
+        return by_ids(answer["data"]["children"], ids, _found)
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         name = account.username.removeprefix("/").removeprefix("u/")
@@ -102,8 +104,9 @@ class Reddit(RedditErrors):
             answer = yield Request(f"user/{quote(name, safe='')}/submitted", params=params, group="submitted")
         except NotFound as error:
             raise AccountNotFound("Reddit does not know this user name.") from error
-        listed = tuple(_listed(post) for post in _posts(answer) if not _is_removed(post))
-        return Listing(listed, str(answer["data"].get("after") or ""))
+        posts = map(_post, objects(answer["data"]["children"]))
+        listed = tuple(_listed(post) for post in posts if not _is_removed(post))
+        return Listing(listed, page_after(answer["data"].get("after"), cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         user = yield from self._me(account)
@@ -129,17 +132,18 @@ class Reddit(RedditErrors):
         return values
 
 
-def _posts(answer: Any) -> list[Raw]:
-    posts = [child["data"] for child in objects(answer["data"]["children"])]
-    if not all(re.fullmatch("t3_[0-9a-z]+", post["name"]) for post in posts):
+def _post(child: Any) -> Raw:
+    post: Raw = child["data"]
+    if not re.fullmatch("t3_[0-9a-z]+", post["name"]):
         raise ValueError("expected names of posts")
-    return posts
+    return post
 
 
-def _item(post: Raw) -> Item:
+def _found(child: Any) -> tuple[str, Item]:
+    post = _post(child)
     if _is_removed(post):
-        return Gone(f"The post was removed ({post['removed_by_category'][:40]}).")
-    return pick(post, POST + STATE)
+        return post["name"], Gone(f"The post was removed ({post['removed_by_category'][:40]}).")
+    return post["name"], pick(post, POST + STATE)
 
 
 def _is_removed(post: Raw) -> bool:

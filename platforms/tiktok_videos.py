@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, epoch, objects, pick
+from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, by_ids, epoch, objects, pick
 from platforms.dimensions import Dimension
 from platforms.errors import Gone, NeedsOwner, PlatformError, Rejected, ScopeMissing, Unavailable
 from platforms.payloads import lookup
@@ -41,7 +41,8 @@ def read_videos(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
     found: dict[str, Item] = {p: error for p, error in outcomes.items() if isinstance(error, PlatformError)}
     for post_id, video_id in (named | became).items():
         if video_id in read:
-            found[post_id] = _reading(post_id, video_id, read[video_id], account)
+            video = read[video_id]
+            found[post_id] = _reading(post_id, video_id, video, account) if isinstance(video, dict) else video
     return found
 
 
@@ -51,7 +52,7 @@ def list_videos(account: Account, cursor: str) -> Call[Listing]:
     lost = account.lost(FIELDS)
     posts = [
         Listed(video_id, _url(video), epoch(str(video.get("create_time"))), pick(video, NODE + METRICS), lost)
-        for video_id, video in _videos(answer).items()
+        for video_id, video in dict(map(_video, objects(_videos(answer)))).items()
     ]
     after = str(int(answer["data"]["cursor"])) if answer["data"].get("has_more") is True else ""
     return Listing(tuple(posts), "" if after == cursor else after)
@@ -78,13 +79,13 @@ def _fields(account: Account, *more: str) -> dict[str, str]:
     return {"fields": ",".join((*NODE, *more, *(name for name in METRICS if name not in account.retired)))}
 
 
-def _read(answer: Any, video_ids: Sequence[str], account: Account) -> Call[dict[str, Raw]]:
+def _read(answer: Any, video_ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
     """The videos of a query's answer; asked again where it refuses a metric."""
     if isinstance(answer, Rejected) and _retire(answer, METRICS, account):
         answer = yield from ask(lambda: _query(video_ids, account), METRICS, account)
     if isinstance(answer, PlatformError):
         raise answer
-    return {video_id: pick(video, NODE + METRICS) for video_id, video in _videos(answer).items()}
+    return by_ids(_videos(answer), video_ids, _counted)
 
 
 def ask(request: Callable[[], Request], metrics: Iterable[str], account: Account) -> Call[Any]:
@@ -126,15 +127,20 @@ def _published(answer: Any) -> str | PlatformError:
     return Unavailable("TikTok does not say yet which video this publish id became.")
 
 
-def _videos(answer: Any) -> dict[str, Raw]:
-    """Videos by id. An id that is none must not pass for a video that was left out."""
+def _videos(answer: Any) -> Any:
     videos = answer["data"]["videos"]
-    found: dict[str, Raw] = {}
-    for video in objects([] if videos is None else videos):
-        if not re.fullmatch("[0-9]{1,20}", str(video["id"])):
-            raise TypeError("expected video ids of digits")
-        found[str(video["id"])] = video
-    return found
+    return [] if videos is None else videos
+
+
+def _video(video: Any) -> tuple[str, Raw]:
+    """A video with its id. One that is none must not pass for a video that was left out."""
+    if not re.fullmatch("[0-9]{1,20}", str(video["id"])):
+        raise TypeError("expected video ids of digits")
+    return str(video["id"]), video
+
+
+def _counted(video: Any) -> tuple[str, Raw]:
+    return _video(video)[0], pick(video, NODE + METRICS)
 
 
 def _url(video: Raw) -> str:

@@ -11,7 +11,8 @@ from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
 from platforms.x_errors import XErrors
-from platforms.x_posts import FIELDS, lacks_private, list_timeline, post_metrics, read_own, read_posts
+from platforms.x_metrics import FIELDS, post_metrics
+from platforms.x_posts import lacks_private, list_timeline, read_own, read_posts
 
 
 class X(XErrors):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from platforms.base import Platform, epoch
+from platforms.base import Platform, Raw, epoch, listed
 from platforms.errors import (
     BudgetExhausted,
     Gone,
@@ -19,6 +19,8 @@ from platforms.errors import (
     Unavailable,
 )
 
+WINDOW = ("", "about:blank", "rate-limit-exceeded", "88")
+"""How X names a window that is spent, besides by HTTP 429."""
 VOCABULARIES = {"tweet": "tweet.fields", "post": "post.fields"}
 
 
@@ -64,16 +66,21 @@ class XErrors(Platform):
         return self.error_codes.get(self.error_code(item), Unavailable)(self.error_detail(item)[:200])
 
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
-        if status == 402:
-            return BudgetExhausted("The X app has no credits left.", scope="app")
-        if not isinstance(payload, dict):
-            return None
+        broke = BudgetExhausted("The X app has no credits left.", scope="app")
+        if status == 402 or not isinstance(payload, dict):
+            return broke if status == 402 else None
         code = self.error_code(payload)
+        if code in ("credits", "credits-depleted"):
+            return broke
         if code == "usage-capped":
             midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
             return BudgetExhausted("The X app's usage cap is reached.", scope="app", retry_at=midnight)
+        if status == 429 and code in WINDOW:
+            return RateLimited(self.error_detail(payload)[:300], retry_at=self._reset(headers, datetime.now(UTC)))
         if status == 400 and _names_vocabulary(payload):
             return VocabularyRefused(self.error_detail(payload)[:300])
+        if status >= 300 and self.error_codes.get(code) is Gone:
+            return Rejected(self.error_detail(payload)[:300])  # X tells of posts in good answers only
         if status == 403 and code not in self.error_codes:
             return self._forbidden(code, payload)
         about_items = any("resource_id" in item or "value" in item for item in payload.get("errors") or ())
@@ -90,14 +97,35 @@ class XErrors(Platform):
             return ScopeMissing(detail)
         return None
 
+    def _reset(self, headers: Mapping[str, str], now: datetime) -> datetime | None:
+        """When a window that refused a call ends, also where the headers do not say that nothing is left of it."""
+        spent = self.spent(headers, now)
+        reset = spent[1] if spent else epoch(headers.get("x-rate-limit-reset"))
+        return reset if reset is not None and reset > now else None
+
     def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
         of_app = {str(limit.calls) for limit in self.limits if limit.scope == "app"}
         for prefix in ("x-app-limit-24hour", "x-user-limit-24hour", "x-rate-limit"):
             reset = epoch(headers.get(f"{prefix}-reset"))
-            if headers.get(f"{prefix}-remaining") == "0" and reset is not None:
+            if headers.get(f"{prefix}-remaining") == "0" and reset is not None and reset > now:
                 app = "app" in prefix or (prefix == "x-rate-limit" and headers.get(f"{prefix}-limit") in of_app)
                 return "app" if app else "account", reset
         return None
+
+
+def failed_items(answer: Any) -> dict[str, Raw]:
+    """The errors of an answer by what they are about."""
+    return {str(each.get("resource_id") or each.get("value")): each for each in listed(answer, "errors")}
+
+
+def hides_posts(answer: Any) -> bool:
+    """Whether an answer may be about a post without saying which: none is missing from it then."""
+    posts, errors = answer.get("data"), answer.get("errors")
+    told = [post.get("id", "" if errors else None) if isinstance(post, dict) else None for post in posts or ()]
+    # An object without id may stand beside an error.
+    named = all(isinstance(each, str) and re.fullmatch("[0-9]{0,19}", each) for each in told)
+    about = (each.get("resource_id") or each.get("value") if isinstance(each, dict) else None for each in errors or ())
+    return (posts is None and not errors) or not named or not all(isinstance(each, str) for each in about)
 
 
 def _names_vocabulary(payload: Any) -> bool:

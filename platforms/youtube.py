@@ -16,6 +16,7 @@ from platforms.base import (
     Request,
     listed,
     objects,
+    page_after,
     pick,
     same_account,
 )
@@ -32,14 +33,14 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.google import ERRORS, GooglePlatform
+from platforms.google import ERRORS, GooglePlatform, details
 from platforms.payloads import lookup
 from platforms.rates import Limit, next_midnight
-from platforms.youtube_videos import by_id, upload
+from platforms.youtube_videos import VIDEO, by_id, upload
 
 PACIFIC = "America/Los_Angeles"
 CHANNEL_COUNTS = ("viewCount", "subscriberCount", "hiddenSubscriberCount", "videoCount")
-VIDEO = r"([A-Za-z0-9_-]{11})"
+DAILY = ("quotaExceeded", "dailyLimitExceeded")
 LINK = re.compile(
     rf"{VIDEO}|https?://(?:(?:www|m|music)\.)?youtube\.com/"
     rf"(?:watch\?(?:[^#\s]*&)?v={VIDEO}(?:[&#]\S*)?|(?:shorts|live|embed|v)/{VIDEO}/?(?:[?#]\S*)?)"
@@ -83,9 +84,11 @@ class YouTube(GooglePlatform):
         "insufficientPermissions": ScopeMissing,
         "accessNotConfigured": Misconfigured,
         "forbidden": Rejected,
+        "youtubeSignupRequired": AccountNotFound,  # 401, but no refresh makes a channel
         "authenticatedUserAccountClosed": AccountNotFound,
         "authenticatedUserAccountSuspended": AccountNotFound,
         "quotaExceeded": RateLimited,
+        "dailyLimitExceeded": RateLimited,
         "rateLimitExceeded": RateLimited,
         "userRateLimitExceeded": RateLimited,
         "playlistNotFound": NoPlaylist,
@@ -129,7 +132,9 @@ class YouTube(GooglePlatform):
         uploads, _, after = cursor.partition(":")
         if not uploads:
             channel = yield from self._channel("contentDetails", account)
-            uploads = str(channel["contentDetails"]["relatedPlaylists"]["uploads"])
+            uploads = channel["contentDetails"]["relatedPlaylists"]["uploads"]
+            if not re.fullmatch(r"[\w-]+", uploads):
+                raise ValueError("expected the id of a playlist")
         params = {"part": "contentDetails,status", "playlistId": uploads, "maxResults": "50"}
         if after:
             params["pageToken"] = after
@@ -137,11 +142,9 @@ class YouTube(GooglePlatform):
             page = yield Request("playlistItems", params=params, group="general")
         except NoPlaylist:  # of a channel without uploads
             return Listing(())
-        told = [upload(item) for item in objects(page["items"])]
-        following = str(page.get("nextPageToken") or "")
-        return Listing(
-            tuple(post for post in told if post), f"{uploads}:{following}" if following not in ("", after) else ""
-        )
+        posts = tuple(post for post in map(upload, objects(page["items"])) if post)
+        following = page_after(page.get("nextPageToken"), after)
+        return Listing(posts, f"{uploads}:{following}" if following else "")
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         channel = yield from self._channel("id,statistics", account)
@@ -169,8 +172,16 @@ class YouTube(GooglePlatform):
 
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
         code = self.error_code(payload) if status >= 300 else ""
-        if code == "quotaExceeded":  # of one bucket of the project, until midnight on the Pacific coast
+        if code in DAILY or _is_daily(
+            payload["error"] if code else None
+        ):  # of one bucket of the project, until midnight on the Pacific coast
             return RateLimited("The project's daily quota is used up.", retry_at=next_midnight(PACIFIC, time.time()))
         if code == "userRateLimitExceeded":
             return RateLimited(self.error_detail(payload)[:300], scope="account")
         return None
+
+
+# https://cloud.google.com/docs/quotas/troubleshoot
+def _is_daily(error: Any) -> bool:
+    """Whether it is a day's quota that is spent, in the words of the newer quota service."""
+    return any(str(lookup(each, ("metadata", "quota_unit"))).startswith("1/d") for each in details(error))

@@ -17,7 +17,7 @@ from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
 from platforms.base import Account, Call, Found, Item, Listing, Platform, Reading
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, NeedsFix, NeedsOwner, PlatformError, Rejected
+from platforms.errors import DeadlineExceeded, Gone, MalformedPayload, NeedsFix, NeedsOwner, PlatformError, Rejected
 from platforms.oauth import Credentials
 
 logger = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected, fet
             asked += 1
             try:
                 readings |= _ask(conversation, half, fetch)
+            except Gone as error:
+                readings[half[0]] = error
             except Rejected as error:
                 if len(half) > 1:
                     refused.append((half, error))
@@ -125,7 +127,14 @@ def _halve(conversation: "_Conversation", ids: list[str], refusal: Rejected, fet
 
 
 def _ask(conversation: "_Conversation", ids: list[str], fetch: Fetch) -> Readings:
-    found: dict[str, Item] = conversation.hold(lambda platform, known: fetch(platform, ids, known))
+    try:
+        found: dict[str, Item] = conversation.hold(lambda platform, known: fetch(platform, ids, known))
+    except Gone as error:
+        if len(ids) == 1:
+            raise
+        raise Rejected(error.detail, evidence=error.evidence) from error  # it does not say which
+    for error in {id(item): item for item in found.values() if isinstance(item, MalformedPayload)}.values():
+        conversation.log(error)
     return {post_id: _as_reading(found.get(post_id)) for post_id in ids}
 
 

@@ -5,8 +5,8 @@ import pytest
 from accounts.tests.factories import SocialAccountFactory
 from analytics.services.pull import EXTRA_CALLS, pull_posts
 from platforms import registry
-from platforms.base import Reading, Request
-from platforms.errors import RateLimited, Rejected, Unavailable
+from platforms.base import Reading, Request, unread
+from platforms.errors import Gone, RateLimited, Rejected, Unavailable
 
 pytestmark = pytest.mark.django_db
 IDS = [str(number) for number in range(25)]
@@ -46,11 +46,32 @@ def test_a_post_that_spoils_its_batch_costs_only_itself(asked, poisoned):
     assert len(asked) <= EXTRA_CALLS
 
 
+def test_a_batch_that_is_called_gone_does_not_make_its_posts_gone(asked):
+    asked.answer = lambda ids: Gone("no such thing") if "3" in ids else None
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == [post_id for post_id in IDS if post_id != "3"]
+    assert isinstance(pulled.readings["3"], Gone)
+    asked.answer = lambda ids: Gone("no such thing")
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert all(isinstance(each, Rejected) for each in pulled.readings.values())
+
+
 def test_what_is_refused_whatever_is_asked_is_not_asked_for_long(asked):
     asked.answer = lambda ids: Rejected("bad version")
     pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
     assert all(isinstance(each, Rejected) for each in pulled.readings.values())
     assert list(pulled.readings) and len(asked) == 7
+
+
+def test_what_could_not_be_read_of_an_answer_is_logged_once_with_the_odd_part(sandbox, monkeypatch, caplog):
+    def fetch_posts(ids, account):
+        return dict.fromkeys(ids, unread({"odd": 1})) | {"0": {"likeCount": 1}}
+        yield Request("never")
+
+    monkeypatch.setattr(registry.get("bluesky"), "fetch_posts", fetch_posts)
+    pulled = pull_posts(SocialAccountFactory(platform="bluesky"), IDS, live=False)
+    assert good(pulled) == ["0"]
+    assert [record.message.count("{'odd': 1}") for record in caplog.records] == [1]
 
 
 def test_other_failures_are_every_posts_at_once(asked):

@@ -139,6 +139,14 @@ def test_at_most_25_posts_go_into_a_call_each_as_a_parameter_of_its_own() -> Non
     assert query_of(transport.asked[0])["uris"] == ids
 
 
+def test_a_thousand_posts_take_forty_calls() -> None:
+    ids = [f"at://{DID}/app.bsky.feed.post/{n}" for n in range(1000)]
+    transport = Answers(lambda exchange: (200, {"posts": [{"uri": uri} for uri in query_of(exchange)["uris"]]}))
+    size = BLUESKY.batch_size
+    found = [uri for start in range(0, 1000, size) for uri in fetch(transport, *ids[start : start + size])]
+    assert found == ids and len(transport.asked) == 40
+
+
 def test_posts_nobody_asked_for_are_passed_over() -> None:
     transport = Answers(
         lambda exchange: (200, {"posts": [{"uri": URI, "likeCount": 4}, {"uri": "at://x", "likeCount": 9}]})

@@ -207,9 +207,27 @@ def test_half_of_a_listing_missing_is_looked_up_and_only_the_deleted_are_gone() 
     assert [saves(found[i]) for i in asked if i != deleted] == [20] * 9
 
 
+def test_a_listing_that_is_not_found_makes_no_pin_gone() -> None:
+    board = Pinboard(numbered(10), lambda path, _: MISSING if path == "pins" else None)
+    with pytest.raises(Rejected):
+        board.fetch(*board.pins)
+    account = account_of("pinterest", {})
+    with pytest.raises(Rejected):
+        client_for("pinterest", board.transport, account).run(PINTEREST.list_posts(account))
+
+
 def test_a_404_of_a_gateway_says_nothing_of_a_pin() -> None:
     board = Pinboard(numbered(1), lambda path, _: (404, b"<html>"))
     assert not isinstance(board.fetch(*board.pins)[next(iter(board.pins))], Gone)
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {}, {"id": 5}, pin("7")])
+def test_a_pin_that_cannot_be_read_costs_no_other(odd: Any) -> None:
+    board = Pinboard(numbered(2))
+    one, two = board.pins
+    board.hook = lambda path, _: (200, odd) if path == f"pins/{one}" else None
+    found = board.fetch(one, two)
+    assert isinstance(found[one], MalformedPayload) and saves(found[two]) == 20
 
 
 @pytest.mark.parametrize(
@@ -235,6 +253,7 @@ def test_limits_are_each_users() -> None:
     assert {(limit.group, limit.calls, limit.seconds, limit.scope) for limit in PINTEREST.limits} == {
         ("org_read", 1000, 60, "account"),
         ("org_analytics", 300, 60, "account"),
+        ("", 100, 1, "account"),
     }
 
 

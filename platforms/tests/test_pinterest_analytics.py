@@ -150,6 +150,20 @@ def test_a_missing_scope_is_not_asked_about_a_thousand_times() -> None:
         assert isinstance(item, Reading) and item.unavailable == {Dimension.SAVES: Reason.SCOPE_MISSING}
 
 
+@pytest.mark.parametrize(
+    ("more", "lacking"),
+    [
+        ({}, {Dimension.SAVES}),
+        ({"creative_type": "VIDEO"}, {Dimension.SAVES, Dimension.VIDEO_VIEWS}),
+        ({"pin_metrics": None}, {Dimension.SAVES, Dimension.IMPRESSIONS, Dimension.CLICKS}),
+    ],
+)
+def test_a_missing_scope_is_the_reason_for_all_that_only_analytics_tell(more: Any, lacking: set[Dimension]) -> None:
+    board = Pinboard([pin("1", **more)], lambda path, _: NO_SCOPE if path.endswith("analytics") else None)
+    (item,) = board.fetch("1").values()
+    assert isinstance(item, Reading) and item.unavailable == dict.fromkeys(lacking, Reason.SCOPE_MISSING)
+
+
 @pytest.mark.parametrize("count", [1, 5, 150])
 def test_a_withdrawn_metric_costs_its_own_column_and_is_not_asked_for_again(count: int) -> None:
     def hook(path: str, exchange: Exchange) -> Any:

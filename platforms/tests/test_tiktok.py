@@ -155,6 +155,12 @@ def test_a_rate_limit_parks_the_endpoint_for_the_app(answer: Any, seconds: int) 
     assert (caught.value.scope, caught.value.group) == ("app", "video/query")
 
 
+def test_a_limit_of_publish_ids_is_the_users_alone() -> None:
+    error = fetch(Answers(lambda exchange: refused(429, "rate_limit_exceeded")), PUBLISH_ID)[PUBLISH_ID]
+    assert isinstance(error, RateLimited)
+    assert (error.scope, error.group) == ("account", "publish/status")
+
+
 def test_each_endpoint_has_a_limit_of_its_own() -> None:
     limits = {limit.group: (limit.calls, limit.seconds, limit.scope) for limit in TIKTOK.limits}
     assert limits["video/query"] == limits["video/list"] == limits["user/info"] == (600, 60, "app")

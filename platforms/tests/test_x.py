@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from platforms import registry
-from platforms.base import Account, Listing, Reading
+from platforms.base import Reading
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import (
-    AccountNotFound,
     BudgetExhausted,
     Gone,
     MalformedPayload,
@@ -23,37 +21,13 @@ from platforms.errors import (
 from platforms.oauth import App, Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.sample import Gates
+from platforms.tests.x_posts import OLD, YOUNG, X, fetch, is_private, made, post
 from platforms.transport import Exchange
-from platforms.x_posts import created_at
+from platforms.x_metrics import created_at
 
 pytestmark = pytest.mark.usefixtures("then")
 
-X = registry.get("x")
-EPOCH_MS = 1288834974657
-
-
-def made(age: timedelta) -> str:
-    """The id of a post of that age."""
-    return str((int((NOW - age).timestamp() * 1000) - EPOCH_MS) << 22)
-
-
-YOUNG, OLD = made(timedelta(days=29, hours=23)), made(timedelta(days=30, hours=1))
 FORBIDDEN = {"title": "Forbidden", "type": "about:blank", "status": 403, "detail": "Forbidden"}
-
-
-def post(post_id: str, **more: Any) -> dict[str, Any]:
-    numbers = {"retweet_count": 4, "reply_count": 2, "like_count": 31, "bookmark_count": 6, "impression_count": 2210}
-    return {"id": post_id, "text": "Launch day", "public_metrics": numbers, **more}
-
-
-def is_private(exchange: Exchange) -> bool:
-    return any("non_public_metrics" in value for values in query_of(exchange).values() for value in values)
-
-
-def fetch(transport: Answers, *ids: str, account: Account | None = None, **more: Any) -> dict[str, Any]:
-    account = account or account_of("x", {})
-    found: dict[str, Any] = client_for("x", transport, account, **more).run(X.fetch_posts(ids, account))
-    return found
 
 
 def test_an_id_tells_when_its_post_was_made() -> None:
@@ -75,6 +49,17 @@ def test_private_numbers_are_asked_only_of_posts_under_30_days_and_side_by_side(
     assert query_of(private) == {"ids": [YOUNG], "tweet.fields": ["non_public_metrics,organic_metrics"]}
     assert [X.metrics(raw_of(found[i]))[Dimension.CLICKS] for i in (YOUNG, OLD)] == [17, None]
     assert "text" not in raw_of(found[YOUNG])["post"]
+
+
+@pytest.mark.parametrize(("age", "calls"), [(timedelta(days=1), 20), (timedelta(days=31), 10)])
+def test_a_thousand_posts_take_ten_calls_and_ten_for_the_private_numbers_of_young_ones(
+    age: timedelta, calls: int
+) -> None:
+    ids = [made(age + timedelta(minutes=n)) for n in range(1000)]
+    transport = Answers(lambda exchange: (200, {"data": [post(i) for i in query_of(exchange)["ids"][0].split(",")]}))
+    found = [each for start in range(0, 1000, X.batch_size) for each in fetch(transport, *ids[start : start + 100])]
+    assert found == ids
+    assert len(transport.asked) == calls
 
 
 def test_old_posts_are_read_in_one_call() -> None:
@@ -209,6 +194,13 @@ def test_errors_beside_data_concern_their_item_only() -> None:
     assert set(found) == {"4", "5"}
 
 
+@pytest.mark.parametrize("about", [{}, {"errors": [{"resource_id": OLD, "type": "…/resource-not-found"}]}])
+def test_an_address_that_is_not_found_makes_no_post_gone(about: Any) -> None:
+    problem = {"title": "Not Found Error", "type": "https://api.x.com/2/problems/resource-not-found", **about}
+    with pytest.raises(Rejected):
+        fetch(Answers(lambda exchange: (404, problem)), OLD)
+
+
 def test_an_error_item_does_not_hide_numbers_that_came() -> None:
     error = {"resource_id": "4", "type": "https://api.x.com/2/problems/field-hydration-failure"}
     found = fetch(Answers(lambda exchange: (200, {"data": [post("4")], "errors": [error]})), "4")
@@ -219,6 +211,7 @@ def test_an_error_item_does_not_hide_numbers_that_came() -> None:
     ("status", "kind", "headers", "error", "until"),
     [
         (402, "credits", {}, BudgetExhausted, NOW + timedelta(minutes=15)),
+        (403, "credits-depleted", {}, BudgetExhausted, NOW + timedelta(minutes=15)),
         (429, "usage-capped", {"x-rate-limit-remaining": "9"}, BudgetExhausted, datetime(2026, 11, 24, tzinfo=UTC)),
     ],
 )
@@ -250,6 +243,9 @@ RESET = str(int((NOW + timedelta(minutes=4)).timestamp()))
         ),
         ({"x-app-limit-24hour-remaining": "0", "x-app-limit-24hour-reset": RESET}, "x:app:app-1:tweets", 4),
         ({"x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-remaining": "9", "x-rate-limit-reset": RESET}, "x:account:account-1:tweets", 4),
+        ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "1700000000"}, "x:account:account-1:tweets", 15),
         ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "²"}, "x:account:account-1:tweets", 15),
         ({}, "x:account:account-1:tweets", 15),
     ],
@@ -338,83 +334,3 @@ def test_a_failed_public_call_fails_the_batch_although_the_private_one_answered(
     transport = Answers(lambda exchange: (200, {"data": []}) if is_private(exchange) else (503, {}))
     with pytest.raises(Unavailable):
         fetch(transport, YOUNG)
-
-
-# --- listing -----------------------------------------------------------------------------------------------------
-
-
-def page_of(*posts: dict[str, Any], **meta: Any) -> dict[str, Any]:
-    return ({"data": list(posts)} if posts else {}) | {"meta": {"result_count": len(posts), **meta}}
-
-
-def listing(transport: Answers, cursor: str = "", account: Account | None = None) -> Listing:
-    account = account or account_of("x", {})
-    found: Listing = client_for("x", transport, account).run(X.list_posts(account, cursor=cursor))
-    return found
-
-
-def test_a_timeline_is_paged_and_tells_what_a_lookup_tells_but_private_numbers() -> None:
-    made_at = "2026-11-20T09:00:00.000Z"
-
-    def answer(exchange: Exchange) -> Any:
-        if "ids" in query_of(exchange):
-            return 200, {"data": [post(OLD, created_at=made_at)]}
-        if "pagination_token" in query_of(exchange):
-            return 200, page_of(post(OLD, created_at=made_at))
-        return 200, page_of(post(YOUNG, created_at=made_at), next_token="t2")
-
-    transport = Answers(answer)
-    first = listing(transport)
-    last = listing(transport, first.cursor)
-    assert [each.id for each in (*first.posts, *last.posts)] == [YOUNG, OLD]
-    assert (first.cursor, last.cursor) == ("t2", "")
-    assert first.posts[0].url == f"https://x.com/i/status/{YOUNG}"
-    assert first.posts[0].published_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
-    assert len(transport.asked) == 2
-    looked_up = raw_of(fetch(transport, OLD)[OLD])
-    assert last.posts[0].raw == {name: value for name, value in looked_up.items() if name != "private"}
-
-
-def test_a_repost_that_comes_although_it_was_excluded_is_left_out() -> None:
-    repost = post(YOUNG) | {"text": "RT @other: Launch day"}
-    transport = Answers(lambda exchange: (200, page_of(repost, post(OLD))))
-    assert [each.id for each in listing(transport).posts] == [OLD]
-    assert query_of(transport.asked[0])["exclude"] == ["replies,retweets"]
-
-
-def test_a_timeline_remembers_which_vocabulary_is_understood() -> None:
-    def answer(exchange: Exchange) -> Any:
-        return 200, page_of(post(OLD) if "post.fields" in query_of(exchange) else {"id": OLD, "text": "Launch day"})
-
-    account, transport = account_of("x", {}), Answers(answer)
-    for calls in (2, 3):
-        assert [each.id for each in listing(transport, account=account).posts] == [OLD]
-        assert len(transport.asked) == calls
-    assert account.memory["vocabulary"] == "post"
-
-
-def test_an_empty_page_may_have_a_next_one_but_not_itself() -> None:
-    transport = Answers(lambda exchange: (200, page_of(next_token="t2")))
-    assert listing(transport) == Listing((), "t2")
-    assert listing(transport, "t2") == Listing(())
-
-
-@pytest.mark.parametrize("answer", [{}, {"data": []}, {"meta": {"result_count": 3}}, {"data": {}, "meta": {}}, []])
-def test_an_odd_timeline_never_passes_for_an_empty_one(answer: Any) -> None:
-    with pytest.raises(MalformedPayload):
-        listing(Answers(lambda exchange: (200, answer)))
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"), [("resource-not-found", AccountNotFound), ("not-authorized-for-resource", Unavailable)]
-)
-def test_a_timeline_that_cannot_be_shown_says_so(kind: str, error: type[Exception]) -> None:
-    told = {"resource_id": "2244994945", "resource_type": "user", "type": f"https://api.x.com/2/problems/{kind}"}
-    with pytest.raises(error):
-        listing(Answers(lambda exchange: (200, {"errors": [told]})))
-
-
-def test_a_page_whose_posts_are_all_withheld_is_empty() -> None:
-    told = {"resource_id": OLD, "type": "https://api.x.com/2/problems/disallowed-resource"}
-    answer = {"errors": [told], "meta": {"result_count": 1, "next_token": "t2"}}
-    assert listing(Answers(lambda exchange: (200, answer))) == Listing((), "t2")

@@ -1,6 +1,6 @@
 """YouTube: two methods with a bucket each, counts that are text or absent, and a listing without numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.oauth import Credentials
-from platforms.tests.replay import APP, TOKENS, Answers, account_of, client_for, query_of, raw_of
+from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.sample import Gates
 from platforms.transport import Exchange
 
@@ -194,6 +194,18 @@ def test_the_spent_bucket_of_posts_leaves_accounts_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("unit", "until"),
+    [("1/d/{project}", MIDNIGHT), ("1/min/{project}", NOW + timedelta(seconds=60))],
+)
+def test_the_newer_quota_service_says_whether_a_day_or_a_minute_is_spent(unit: str, until: datetime) -> None:
+    status, body = refusal(429, "rateLimitExceeded", "RESOURCE_EXHAUSTED")
+    body["error"]["details"] = [{"reason": "RATE_LIMIT_EXCEEDED", "metadata": {"quota_unit": unit}}]
+    error = failing((status, body))
+    assert type(error) is RateLimited
+    assert (error.retry_at, error.scope, error.group) == (until, "app", "general")
+
+
+@pytest.mark.parametrize(
     ("reason", "headers", "key", "seconds"),
     [
         ("rateLimitExceeded", {}, "youtube:app:app-1:general", 60),
@@ -299,6 +311,20 @@ def test_a_listing_reads_the_uploads_page_by_page() -> None:
     assert [post.id for page in pages(transport) for post in page.posts] == [f"{n:011d}" for n in range(4)]
     assert [path.rpartition("/")[2] for path in transport.paths] == ["channels", *["playlistItems"] * 4]
     assert {query_of(exchange)["playlistId"][0] for exchange in transport.asked[1:]} == {"UUother"}
+
+
+@pytest.mark.parametrize(
+    ("uploads", "video_id"), [({}, "abc123DEF45"), ("UU\x00", "abc123DEF45"), ("UUother", "\x00"), ("UUother", 5)]
+)
+def test_a_listing_of_odd_ids_is_malformed_and_not_empty(uploads: Any, video_id: Any) -> None:
+    def answer(exchange: Exchange) -> Any:
+        if exchange.url.endswith("channels"):
+            details = {"relatedPlaylists": {"uploads": uploads}}
+            return 200, {"items": [{"id": "UCacmeAnalyticsDemo00001", "contentDetails": details}]}
+        return 200, {"items": [{"contentDetails": {"videoId": video_id, "videoPublishedAt": "2026-11-20T10:00:00Z"}}]}
+
+    with pytest.raises(MalformedPayload):
+        pages(Answers(answer))
 
 
 def test_a_listing_that_repeats_its_page_ends() -> None:
