@@ -21,9 +21,10 @@ from platforms.base import (
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, ScopeMissing, TryLater
 from platforms.facebook_metrics import FIELDS, post_metrics
+from platforms.facebook_pages import FacebookPages
 from platforms.facebook_posts import read_posts
 from platforms.facebook_videos import Resolved, resolve
-from platforms.graph import GraphPlatform, MetricRefused, insight_values, metric_values, next_cursor, summed
+from platforms.graph import MetricRefused, insight_values, metric_values, next_cursor, summed
 from platforms.payloads import count, lookup, to_count
 
 ACCOUNT_METRICS = ("page_media_view", "page_total_media_view_unique", "page_views_total", "page_follows")
@@ -39,7 +40,7 @@ VIDEO_URLS = (
 )
 
 
-class Facebook(GraphPlatform):
+class Facebook(FacebookPages):
     key = "facebook"
     label = "Facebook"
     base_url = "https://graph.facebook.com/"

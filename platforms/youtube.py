@@ -32,9 +32,10 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.google import ERRORS, GooglePlatform
+from platforms.google import ERRORS
 from platforms.payloads import lookup
 from platforms.rates import Limit, next_midnight
+from platforms.youtube_channels import YouTubeChannels
 from platforms.youtube_videos import by_id, upload
 
 PACIFIC = "America/Los_Angeles"
@@ -52,7 +53,7 @@ class NoPlaylist(Rejected):
     """There is no such playlist."""
 
 
-class YouTube(GooglePlatform):
+class YouTube(YouTubeChannels):
     key = "youtube"
     label = "YouTube"
     base_url = "https://www.googleapis.com/youtube/v3/"
