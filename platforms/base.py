@@ -234,8 +234,12 @@ class Platform:
         """What a grant can connect. `account` stands for the grant: it bears the scopes and the app's configuration."""
         raise NotImplementedError
 
+    def identify(self, name: str) -> Call[Candidate]:
+        """Whose a name is, where accounts are connected by name and password."""
+        raise NotImplementedError
+
     def sign_in(self, account: Account, password: str) -> Call[TokenSet]:
-        """New tokens of a known account by a password, where the platform has them."""
+        """New tokens by a password, where the platform has them; PasswordRefused if it does not take it."""
         raise NotImplementedError
 
     def refreshed_id(self, answer: Mapping[str, Any]) -> str | None:

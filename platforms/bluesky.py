@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from platforms.base import (
+    TOKEN_GROUP,
     Account,
     Call,
     Item,
     Listed,
     Listing,
-    Platform,
     Raw,
     Reading,
     Request,
@@ -21,6 +21,7 @@ from platforms.base import (
     pick,
     same_account,
 )
+from platforms.bluesky_identity import APPVIEW, DID, SESSION_GROUP, BlueskyIdentity, limited_scope
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
 from platforms.hosts import check_public_origin
@@ -28,11 +29,9 @@ from platforms.oauth import Refresh
 from platforms.payloads import lookup
 from platforms.rates import Limit
 
-APPVIEW = "https://public.api.bsky.app/xrpc/"
 UNKNOWN_ACCOUNT = ("Profile not found", "Could not find user info for account")
 COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
-# https://atproto.com/specs/did, /specs/record-key
-DID = r"did:[a-z]+:[A-Za-z0-9._:%-]{0,2000}[A-Za-z0-9._-]"
+# https://atproto.com/specs/record-key
 RKEY = r"(?!\.{1,2}/?(?:[?#]|$))[A-Za-z0-9._:~-]{1,512}"
 POST = re.compile(
     rf"at://([^/\s?#]+)/app\.bsky\.feed\.post/({RKEY})"
@@ -40,7 +39,7 @@ POST = re.compile(
 )
 
 
-class Bluesky(Platform):
+class Bluesky(BlueskyIdentity):
     key = "bluesky"
     label = "Bluesky"
     base_url = "https://bsky.social/xrpc/"
@@ -65,7 +64,10 @@ class Bluesky(Platform):
         foreign=True,
     )
     # https://docs.bsky.app/docs/advanced-guides/rate-limits
-    limits = (Limit(3000, 300, scope="host", group="pds"), Limit(3000, 300, scope="host", group="token"))
+    limits = (
+        *(Limit(3000, 300, scope="host", group=group) for group in ("pds", TOKEN_GROUP, SESSION_GROUP)),
+        Limit(30, 300, group=SESSION_GROUP),
+    )
     fields = {
         Dimension.LIKES: "likeCount",
         Dimension.COMMENTS: "replyCount",
@@ -166,11 +168,11 @@ class Bluesky(Platform):
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
         if status >= 400 and self.error_detail(payload).startswith(UNKNOWN_ACCOUNT):
             return AccountNotFound("Bluesky does not know this account.")
-        return None
+        return RateLimited(scope=limited_scope(headers)) if status == 429 else None
 
     def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
-        reset = epoch(headers.get("ratelimit-reset"))
-        return ("host", reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None
+        reset, scope = epoch(headers.get("ratelimit-reset")), limited_scope(headers)
+        return (scope, reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None
 
 
 def _raw(post: Raw) -> Raw:

@@ -77,6 +77,10 @@ class TokenExpired(NeedsOwner):
     code = "token_expired"
 
 
+class PasswordRefused(TokenExpired):
+    """The platform does not take the account's password."""
+
+
 class Revoked(NeedsOwner):
     """The owner withdrew the grant; the account must be connected again."""
 

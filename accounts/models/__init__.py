@@ -1,6 +1,7 @@
 """Who owns what, and through which connection it is measured."""
 
 from accounts.models.api_key import ApiKey
+from accounts.models.connect_session import ConnectSession
 from accounts.models.flight import Flight
 from accounts.models.gate import Gate
 from accounts.models.modes import Mode
@@ -15,6 +16,7 @@ from accounts.models.webhook_mark import WebhookMark
 
 __all__ = [
     "ApiKey",
+    "ConnectSession",
     "DeliveryStatus",
     "DisabledReason",
     "EventType",
