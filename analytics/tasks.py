@@ -5,7 +5,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from accounts.services import flights, gates, redelivery
+from accounts.services import flights, gates, pending, redelivery
 from analytics.services import captured, collect, due, imports
 
 
@@ -66,4 +66,5 @@ def sweep() -> None:
     """Remove what has served its time."""
     flights.forget_landed()
     gates.open_expired()
+    pending.forget_old()
     redelivery.forget_old()

@@ -74,6 +74,16 @@ class Offer:
         return str(self.given["network_unique_id"])
 
 
+@dataclass(frozen=True)
+class Pending:
+    """A pending session as it is shown."""
+
+    session: ConnectSession
+    missing_scopes: list[str]
+    warnings: list[Loss]
+    data: list[Offer]
+
+
 # --- holding ---------------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +125,7 @@ def _given(platform: Platform, candidate: Candidate, granted: Granted) -> Given:
 
 def find(token: str, **scope: Any) -> ConnectSession | None:
     """The session that a token opens; `scope` may narrow it to an organization and mode."""
-    sessions = ConnectSession.objects.select_related("social_network")
+    sessions = ConnectSession.objects.select_related("social_network", "organization")
     return sessions.filter(token_hash=_hash(token), **scope).first()
 
 
@@ -133,10 +143,11 @@ def offers(session: ConnectSession) -> list[Offer]:
     return [Offer(_timed(each), known.get(each["network_unique_id"])) for each in given]
 
 
-def lost(session: ConnectSession) -> list[Loss]:
-    """What stays null, because its scope was not granted. Raises Ended."""
+def view(session: ConnectSession) -> Pending:
+    """What a session offers, and what it lacks. Raises Ended."""
     network = session.social_network
-    return losses(networks.platform_of(network), networks.grant_of(network), _payload(session)["scopes"])
+    warnings = losses(networks.platform_of(network), networks.grant_of(network), _payload(session)["scopes"])
+    return Pending(session, missing_scopes(session), warnings, offers(session))
 
 
 def missing_scopes(session: ConnectSession) -> list[str]:
