@@ -10,7 +10,7 @@ from oauthlib.oauth2 import WebApplicationClient
 from oauthlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import Misconfigured, NeedsOwner, PlatformError
+from platforms.errors import CodeRefused, Misconfigured, PlatformError
 from platforms.oauth import APP_ERRORS, App, Refresh
 
 CODE_GROUP = "code"
@@ -20,12 +20,6 @@ CODE_ERRORS = frozenset({"invalid_grant", "invalid_request"})
 REDIRECT_ERRORS = frozenset({"redirect_uri_mismatch", "invalid_redirect_uri"})
 DENIALS = frozenset({"access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize"})
 """What platforms call it when a person says no."""
-
-
-class CodeRefused(NeedsOwner):
-    """The platform does not take the code of the consent: it is used, expired or not its own."""
-
-    code = "code_refused"
 
 
 @dataclass(frozen=True)

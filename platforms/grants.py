@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from platforms.base import Account, Auth, Call, Platform, Request
-from platforms.consent import CODE_GROUP, Code, CodeRefused, Consent, Need, code_form, lacking, unwrapped
+from platforms.consent import CODE_GROUP, Code, Consent, Need, code_form, lacking, unwrapped
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import Misconfigured, NeedsOwner, Rejected
+from platforms.errors import CodeRefused, Misconfigured, NeedsOwner, Rejected
 from platforms.oauth import App, Credentials, TokenSet, parse_scopes, parse_tokens, refresh_form
 
 

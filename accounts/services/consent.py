@@ -16,10 +16,11 @@ from accounts.services.gates import DatabaseGates
 from accounts.services.pending import ConsentFailed, Granted
 from platforms.base import Account
 from platforms.client import Client
-from platforms.consent import DENIALS, Asked, Code, CodeRefused, authorize_url, lacking, new_verifier
+from platforms.consent import DENIALS, Asked, Code, authorize_url, lacking, new_verifier
 from platforms.errors import (
     AccountNotFound,
     BudgetExhausted,
+    CodeRefused,
     Misconfigured,
     NeedsFix,
     PlatformError,

@@ -12,8 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 from platforms import registry
 from platforms.base import Account, Item, Platform, Raw, Reading
 from platforms.client import Client, Settings
+from platforms.consent import Candidate, Code
 from platforms.errors import Unavailable
-from platforms.oauth import App, Credentials
+from platforms.grants import exchange
+from platforms.oauth import App, Credentials, TokenSet
 from platforms.transport import Exchange, Response
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -177,7 +179,33 @@ def hold(key: str, conversation: Conversation, transport: Any, account: Account 
         return client.run(platform.probe(account))
     if conversation.kind == "listing":
         return client.run(platform.list_posts(account, cursor=conversation.cursor))
+    if conversation.kind == "consent":
+        return consented(platform, account, transport)
     return client.run(platform.renew(account, TOKENS, APP))
+
+
+@dataclass(frozen=True)
+class Consented:
+    """What a consent led to."""
+
+    tokens: TokenSet
+    scopes: tuple[str, ...]
+    accounts: list[Candidate]
+
+
+def consented(platform: Platform, grant: Account, transport: Any) -> Consented:
+    """Exchange a code, and discover with the tokens that it stands for."""
+    settings = Settings(transport=transport)
+    tokens = Client(platform, grant, settings=settings, app=APP).run(exchange(platform, grant, APP, code_of(platform)))
+    client = Client(platform, grant, settings=settings, credentials=Credentials(tokens.access_token), app=APP)
+    scopes = client.run(platform.granted(grant, APP, tokens))
+    return Consented(tokens, scopes, client.run(platform.discover(replace(grant, scopes=scopes), tokens)))
+
+
+def code_of(platform: Platform) -> Code:
+    """The code on file; with a verifier where the platform has PKCE."""
+    pkce = platform.consent is not None and platform.consent.pkce
+    return Code("code-on-file", "https://app.example.com/callback", "verifier-on-file" if pkce else "")
 
 
 def raw_of(item: Item) -> Raw:
