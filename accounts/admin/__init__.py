@@ -1,6 +1,7 @@
 """The admin of organizations, keys, accounts and what the service notes about them."""
 
 from accounts.admin.accounts import SocialAccountAdmin, SocialNetworkAdmin
+from accounts.admin.connect import ConnectSessionAdmin
 from accounts.admin.journal import FlightAdmin, GateAdmin, RetiredMetricAdmin, WebhookEventAdmin
 from accounts.admin.organizations import ApiKeyAdmin, OrganizationAdmin
 from accounts.admin.staff import GroupAdmin, StaffEntryAdmin, UserAdmin
@@ -8,6 +9,7 @@ from accounts.admin.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin, 
 
 __all__ = [
     "ApiKeyAdmin",
+    "ConnectSessionAdmin",
     "FlightAdmin",
     "GateAdmin",
     "GroupAdmin",
