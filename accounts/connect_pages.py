@@ -63,7 +63,7 @@ def _list(request: HttpRequest, session: ConnectSession, token: str, error: str 
         "error": error,
         "label": networks.platform_of(session.social_network).label,
     }
-    return _page(request, "accounts/connect.html", context, 400 if error else 200)
+    return _page(request, "accounts/connect.html", context)
 
 
 def _connect(request: HttpRequest, session: ConnectSession, token: str) -> HttpResponse:
@@ -81,7 +81,7 @@ def _connect(request: HttpRequest, session: ConnectSession, token: str) -> HttpR
 @require_GET
 def failed(request: HttpRequest) -> HttpResponse:
     """Say why nothing was connected."""
-    return _sorry(request, FAILURES.get(request.GET.get("error", ""), OTHERWISE), 400)
+    return _sorry(request, FAILURES.get(request.GET.get("error", ""), OTHERWISE), 200)
 
 
 def _sorry(request: HttpRequest, message: str, status: int) -> HttpResponse:
