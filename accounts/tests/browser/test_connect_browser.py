@@ -1,6 +1,7 @@
-"""The whole way in a browser, on every platform with OAuth: dialog, choice, connected accounts that answer."""
+"""The whole way in a browser, on every platform with OAuth: dialog, choice, accounts and posts that answer."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import SocialAccount, WebhookEvent
+from accounts.services import access
 from accounts.tests.browser.chromium import BROWSER, opened
+from accounts.tests.consents import query_of
 from accounts.tests.fixtures import Sandbox
+from analytics.services import imports
 from platforms import registry
 
 pytestmark = BROWSER
@@ -40,6 +44,17 @@ def begin(api: Any, way: str, **more: Any) -> str:
     return str(answer.json()["auth_url"])
 
 
+def measure_imported(api: Any, account: SocialAccount) -> None:
+    """Import a few of the account's posts; the newest answers with numbers."""
+    asked = api.post(f"{ACCOUNTS}/{account.pk}/imports", {"limit": 3})
+    assert asked.status_code == 202, asked.content
+    imports.work_through(until=time.monotonic() + 30)
+    posts = api.get("/api/v1/posts", {"account_id": str(account.pk)}).json()["data"]
+    assert len(posts) == 3
+    (row,) = api.get(f"/api/v1/posts/{posts[0]['id']}/analytics").json()["metrics_by_account"]
+    assert row["source"] == "live"
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_accounts_are_connected_by_consent_and_answer(phone: Page, api: Any, way: str) -> None:
     phone.goto(begin(api, way))
@@ -53,11 +68,13 @@ def test_accounts_are_connected_by_consent_and_answer(phone: Page, api: Any, way
     expect(phone.get_by_role("status")).to_contain_text(f"{len(boxes)} account")
     assert SocialAccount.objects.count() == len(boxes)
     assert WebhookEvent.objects.filter(type="account.connected").count() == len(boxes)
-    for account in SocialAccount.objects.all():
+    for account in SocialAccount.objects.select_related("organization"):
         health = api.get(f"{ACCOUNTS}/{account.pk}/health").json()
         assert (health["healthy"], health["checked_live"]) == (True, True), health
         metrics = api.get(f"{ACCOUNTS}/{account.pk}/metrics").json()
         assert metrics["source"] == "live", metrics
+        if registry.get(account.platform).no_listing(access.as_platform_account(account)) == "":
+            measure_imported(api, account)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -72,10 +89,10 @@ def test_a_caller_who_waits_is_handed_the_choice(
     phone: Page, api: Any, live_server: Any, settings: Any, status_of: Callable[[SocialAccount], str]
 ) -> None:
     settings.CONNECT_REDIRECT_HOSTS = ["localhost"]
-    phone.goto(begin(api, "facebook", redirect_url=f"{live_server.url}/api/v1/health?tenant=7", tenant_id="7"))
+    phone.goto(begin(api, "facebook", redirect_url=f"{live_server.url}/connect/failed?tenant=7", tenant_id="7"))
     phone.get_by_role("button", name="Allow").click()
-    phone.wait_for_url(re.compile(r"/api/v1/health\?tenant=7&pending="))
-    token = phone.url.rpartition("=")[2]
+    phone.wait_for_url(re.compile(r"/connect/failed\?tenant=7&pending="))
+    token = query_of(phone.url)["pending"]
     offered = api.get(f"{ACCOUNTS}/pending/{token}").json()["data"]
     made = api.post(f"{ACCOUNTS}/pending/{token}/finalize", {"ids": [offered[0]["id"]]})
     assert made.status_code == 200, made.content
