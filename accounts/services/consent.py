@@ -26,6 +26,7 @@ from platforms.errors import (
     PlatformError,
     RateLimited,
     ScopeMissing,
+    TokenExpired,
     TryLater,
 )
 from platforms.grants import exchange
@@ -40,6 +41,7 @@ CODES: tuple[tuple[type[PlatformError], str], ...] = (
     (CodeRefused, "code_refused"),
     (ScopeMissing, "scope_missing"),
     (AccountNotFound, "account_not_found"),
+    (TokenExpired, "platform_unavailable"),  # a token that was issued a moment ago
     (RateLimited, "rate_limited"),
     (BudgetExhausted, "rate_limited"),
     (TryLater, "platform_unavailable"),
@@ -96,7 +98,7 @@ def receive(answer: Mapping[str, str]) -> tuple[ConnectSession, str]:
     try:
         return session, pending.hold(session, _granted(session, answer))
     except PlatformError as error:
-        failure = ConsentFailed(_code_of(error), error.detail, retryable=isinstance(error, TryLater))
+        failure = ConsentFailed(_code_of(error), error.detail, retryable=isinstance(error, TryLater | TokenExpired))
         if isinstance(error, NeedsFix) and not isinstance(error, CodeRefused):
             logger.error("consent %s: %s evidence: %.500s", session.pk, error.detail, error.evidence)
         raise _noted(failure, session) from error

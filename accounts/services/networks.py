@@ -1,5 +1,6 @@
 """An organization's own OAuth apps: one for each platform and mode."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -52,12 +53,14 @@ def platform_of(network: SocialNetwork) -> Platform:
 
 
 def grant_of(network: SocialNetwork) -> Account:
-    """What stands for a grant to an app, before it is known whose it is."""
-    return _stand_in(network.platform, network.extra_config, id=f"grant-{network.pk}")
+    """What stands for a grant to an app, before it is known whose it is. Its id has a budget of its own."""
+    return _stand_in(network.platform, network.extra_config)
 
 
-def _stand_in(platform: str, extra_config: Mapping[str, Any], *, id: str = "") -> Account:
-    return Account(id=id, network_unique_id="", extra=extra_config, settings=access.adapter_settings(platform))
+def _stand_in(platform: str, extra_config: Mapping[str, Any]) -> Account:
+    return Account(
+        id=f"grant-{uuid.uuid4()}", network_unique_id="", extra=extra_config, settings=access.adapter_settings(platform)
+    )
 
 
 def asked_scopes(network: SocialNetwork) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -321,6 +322,24 @@ def test_a_platform_that_does_not_answer_well_is_told(walk: Walk, organization: 
     network(organization, "tiktok")
     walk.answer(Answers(lambda _: answered))
     assert failed(walk.back(walk.state("tiktok", redirect_url=BACK)))["error"] == code
+
+
+def test_a_new_token_that_is_refused_is_no_fault_of_the_persons(walk: Walk, organization: Any) -> None:
+    network(organization, "linkedin")
+    code, me = good("linkedin").turns[:2]
+    refused = replace(me, response={"status": 401, "body": {"code": "EXPIRED_ACCESS_TOKEN", "serviceErrorCode": 65602}})
+    walk.answer(Replay([code, refused], lenient=True))
+    assert failed(walk.back(walk.state("linkedin", redirect_url=BACK)))["error"] == "platform_unavailable"
+
+
+def test_the_limits_of_one_persons_grant_are_not_those_of_the_next(walk: Walk, organization: Any) -> None:
+    network(organization, "x")
+    code, _ = good("x").turns
+    told = {"status": 429, "body": {"title": "Too Many Requests"}, "headers": {"x-rate-limit-reset": "4000000000"}}
+    walk.answer(Replay([code, replace(good("x").turns[1], response=told)]))
+    assert failed(walk.back(walk.state(redirect_url=BACK)))["error"] == "rate_limited"
+    walk.answer(Replay(good("x").turns))
+    assert "pending" in query_of(walk.back(walk.state(redirect_url=BACK))["Location"])
 
 
 def test_without_anybody_to_go_back_to_a_problem_says_what_failed(walk: Walk, organization: Any) -> None:
