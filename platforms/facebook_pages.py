@@ -7,7 +7,8 @@ from typing import Any
 from platforms.base import Account, Call, Raw, Request, objects
 from platforms.consent import Candidate, Consent, Need
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.graph import GraphPlatform, granted_scopes, next_cursor
+from platforms.graph import GraphPlatform, next_cursor
+from platforms.graph_grants import granted_scopes
 from platforms.oauth import App, Refresh, TokenSet
 from platforms.payloads import lookup
 

@@ -18,8 +18,7 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.oauth import TokenSet
-from platforms.payloads import lookup, to_count
+from platforms.payloads import to_count
 
 TOO_YOUNG = "24 hours old"
 """What a refusal to extend a token says that is too young for it."""
@@ -160,15 +159,6 @@ def next_cursor(page: Raw, cursor: str, *, linked: bool) -> str:
     after = str((paging.get("cursors") or {}).get("after") or "")
     more = page["data"] and after != cursor and ("next" in paging or not linked)
     return after if more else ""
-
-
-def granted_scopes(tokens: TokenSet, inspector: str) -> Call[tuple[str, ...]]:
-    """What a person left ticked, by a token that may look; empty if it may not."""
-    # https://developers.facebook.com/docs/graph-api/reference/debug_token
-    params = {"input_token": tokens.access_token, "access_token": inspector}
-    (answer,) = yield (Request("debug_token", params=params, auth="none", group="debug_token"),)
-    told = None if isinstance(answer, PlatformError) else lookup(answer, ("data", "scopes"))
-    return tuple(each for each in told if isinstance(each, str)) if isinstance(told, list) else tokens.scopes
 
 
 def insight_values(insights: Raw) -> Raw:

@@ -6,7 +6,8 @@ from platforms.base import Account, Call, Raw, Request
 from platforms.consent import Candidate, Consent, Need
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.facebook_pages import APP_CONFIG, facebook_consent, inspector_of, pages
-from platforms.graph import GraphPlatform, granted_scopes
+from platforms.graph import GraphPlatform
+from platforms.graph_grants import granted_scopes
 from platforms.oauth import App, Refresh, TokenSet
 from platforms.payloads import lookup
 

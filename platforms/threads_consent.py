@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from platforms.base import Account, Call, Request
 from platforms.consent import Candidate, Consent
-from platforms.graph import GraphPlatform, granted_scopes
+from platforms.graph import GraphPlatform
+from platforms.graph_grants import granted_scopes
 from platforms.oauth import App, Refresh, TokenSet
 
 
