@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from accounts.models import DeliveryStatus, SocialAccount, Status
+from accounts.models import DeliveryStatus, SocialAccount, SocialNetwork, Status
 from platforms import registry
 from postfuze.api.filters import StrictFilterSet
 
@@ -16,6 +16,14 @@ class SocialAccountFilter(StrictFilterSet):
     class Meta:
         model = SocialAccount
         fields = ("id", "tenant_id", "platform", "status")
+
+
+class SocialNetworkFilter(StrictFilterSet):
+    platform = filters.ChoiceFilter(choices=registry.choices)
+
+    class Meta:
+        model = SocialNetwork
+        fields = ("platform",)
 
 
 class DeliveryFilter(StrictFilterSet):

@@ -5,12 +5,17 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts.models import ApiKey, Organization, SocialAccount, WebhookDelivery, WebhookEndpoint
+from accounts.models import ApiKey, Organization, SocialAccount, SocialNetwork, WebhookDelivery, WebhookEndpoint
 
 
 def social_accounts(organization_id: UUID, mode: str) -> QuerySet[SocialAccount]:
     """An organization's connected accounts in a mode."""
     return SocialAccount.objects.filter(organization_id=organization_id, mode=mode, deleted_at=None)
+
+
+def social_networks(organization_id: UUID, mode: str) -> QuerySet[SocialNetwork]:
+    """An organization's OAuth apps in a mode."""
+    return SocialNetwork.objects.filter(organization_id=organization_id, mode=mode)
 
 
 def webhook_endpoints(organization_id: UUID, mode: str) -> QuerySet[WebhookEndpoint]:

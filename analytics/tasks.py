@@ -5,7 +5,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from accounts.services import audit, flights, gates, redelivery
+from accounts.services import audit, flights, gates, pending, redelivery
 from analytics.services import captured, collect, content, due, imports, retention
 
 
@@ -74,5 +74,6 @@ def sweep() -> None:
     """Remove what has served its time."""
     flights.forget_landed()
     gates.open_expired()
+    pending.forget_old()
     redelivery.forget_old()
     audit.forget_old(until=_until())

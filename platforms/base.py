@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote_plus
 
+from platforms.consent import Candidate, Consent, Need
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
@@ -133,6 +134,13 @@ class Platform:
     """What an OAuth grant needs for everything measured here."""
     extra: ClassVar[Mapping[str, tuple[str, ...] | None]] = {}
     """Keys a caller may give when connecting: the values allowed, or None for any text. The first is the default."""
+    consent: ClassVar[Consent | None] = None
+    needs: ClassVar[Mapping[str, Need]] = {}
+    """What is lost without a scope; without one that is not named, everything."""
+    app_config: ClassVar[Mapping[str, tuple[str, ...] | None]] = {}
+    """Keys of an OAuth app's `extra_config`, as in `extra`."""
+    no_consent: ClassVar[str] = "The platform has no OAuth."
+    """Why accounts are not connected by consent, where they are not."""
 
     batch_size: ClassVar[int] = 1
     shares_calls: ClassVar[bool] = False
@@ -214,6 +222,27 @@ class Platform:
     def refresh_for(self, account: Account) -> Refresh | None:
         """How this account's tokens are renewed; None if they cannot be."""
         return self.refresh
+
+    def consent_for(self, account: Account) -> Consent | None:
+        """How accounts are connected by an app with this configuration (`extra`); None if they are not by consent."""
+        return self.consent
+
+    def granted(self, account: Account, app: App, tokens: TokenSet) -> Call[tuple[str, ...]]:
+        """The scopes that were granted; empty if the platform does not say."""
+        yield from ()
+        return tokens.scopes
+
+    def discover(self, account: Account, tokens: TokenSet) -> Call[list[Candidate]]:
+        """What a grant can connect. `account` stands for the grant: it bears the scopes and the app's configuration."""
+        raise NotImplementedError
+
+    def identify(self, name: str) -> Call[Candidate]:
+        """Whose a name is, where accounts are connected by name and password."""
+        raise NotImplementedError
+
+    def sign_in(self, account: Account, password: str) -> Call[TokenSet]:
+        """New tokens by a password, where the platform has them; PasswordRefused if it does not take it."""
+        raise NotImplementedError
 
     def refreshed_id(self, answer: Mapping[str, Any]) -> str | None:
         """Whose tokens a refresh answered with, where the answer says so."""

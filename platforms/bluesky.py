@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from platforms.base import (
+    TOKEN_GROUP,
     Account,
     Call,
     Item,
     Listing,
-    Platform,
     Raw,
     Reading,
     Request,
@@ -18,7 +18,8 @@ from platforms.base import (
     pick,
     same_account,
 )
-from platforms.bluesky_posts import APPVIEW, DID, POST, list_feed, read_posts
+from platforms.bluesky_identity import APPVIEW, DID, SESSION_GROUP, BlueskyIdentity, limited_scope
+from platforms.bluesky_posts import POST, list_feed, read_posts
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
 from platforms.hosts import check_public_origin
@@ -28,7 +29,7 @@ from platforms.rates import Limit
 UNKNOWN_ACCOUNT = ("Profile not found", "Could not find user info for account")
 
 
-class Bluesky(Platform):
+class Bluesky(BlueskyIdentity):
     key = "bluesky"
     label = "Bluesky"
     base_url = "https://bsky.social/xrpc/"
@@ -53,7 +54,10 @@ class Bluesky(Platform):
         foreign=True,
     )
     # https://docs.bsky.app/docs/advanced-guides/rate-limits
-    limits = (Limit(3000, 300, scope="host", group="pds"), Limit(3000, 300, scope="host", group="token"))
+    limits = (
+        *(Limit(3000, 300, scope="host", group=group) for group in ("pds", TOKEN_GROUP, SESSION_GROUP)),
+        Limit(30, 300, group=SESSION_GROUP),
+    )
     fields = {
         Dimension.LIKES: "likeCount",
         Dimension.COMMENTS: "replyCount",
@@ -136,8 +140,8 @@ class Bluesky(Platform):
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
         if status >= 400 and self.error_detail(payload).startswith(UNKNOWN_ACCOUNT):
             return AccountNotFound("Bluesky does not know this account.")
-        return None
+        return RateLimited(scope=limited_scope(headers)) if status == 429 else None
 
     def spent(self, headers: Mapping[str, str], now: datetime) -> tuple[Scope, datetime] | None:
-        reset = epoch(headers.get("ratelimit-reset"))
-        return ("host", reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None
+        reset, scope = epoch(headers.get("ratelimit-reset")), limited_scope(headers)
+        return (scope, reset) if headers.get("ratelimit-remaining") == "0" and reset is not None else None

@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 
 from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, instant, objects, page_after, pick
+from platforms.bluesky_identity import APPVIEW
 from platforms.payloads import lookup
 
-APPVIEW = "https://public.api.bsky.app/xrpc/"
 COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
-# https://atproto.com/specs/did, /specs/record-key
-DID = r"did:[a-z]+:[A-Za-z0-9._:%-]{0,2000}[A-Za-z0-9._-]"
+# https://atproto.com/specs/record-key
 RKEY = r"(?!\.{1,2}/?(?:[?#]|$))[A-Za-z0-9._:~-]{1,512}"
 POST = re.compile(
     rf"at://([^/\s?#]+)/app\.bsky\.feed\.post/({RKEY})"

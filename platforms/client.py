@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 from platforms import pools
 from platforms.base import TOKEN_GROUP, Account, Call, Platform, Request
+from platforms.consent import CODE_GROUP, Consent
 from platforms.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -26,7 +27,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.hosts import HostMap
-from platforms.oauth import App, Credentials
+from platforms.oauth import App, Credentials, Refresh
 from platforms.payloads import decode, excerpt
 from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by
 from platforms.transport import Exchange, HttpTransport, Response, Transport
@@ -284,11 +285,10 @@ class Client:
         return payload
 
     def _failure(self, request: Request, response: Response, payload: Any) -> PlatformError | None:
-        facts = self.platform.refresh_for(self.account)
-        if request.group == TOKEN_GROUP and facts is not None:
-            refused = facts.classify(payload, response.status)
-            if refused is not None:
-                return refused
+        facts = self._token_facts(request)
+        refused = facts.classify(payload, response.status) if facts is not None else None
+        if refused is not None:
+            return refused
         told = _ask(self.platform.classify, response.status, response.headers, payload)
         if told is not None:
             return self._timed(told, request, response)
@@ -297,9 +297,15 @@ class Client:
         known = self.platform.error_codes.get(_ask(self.platform.error_code, payload) or "")
         detail = str(_ask(self.platform.error_detail, payload) or "")
         error = (known or _by_status(response.status))(excerpt(detail.encode("utf-8", "replace"), 300))
-        if known is None and request.group == TOKEN_GROUP and isinstance(error, TokenExpired):
+        if known is None and request.group in (TOKEN_GROUP, CODE_GROUP) and isinstance(error, TokenExpired):
             error = Misconfigured(error.detail)  # only a refusal that the platform's table names is certain
         return self._timed(error, request, response)
+
+    def _token_facts(self, request: Request) -> Refresh | Consent | None:
+        """What is known of the token endpoint that a request goes to, if it does."""
+        if request.group == CODE_GROUP:
+            return self.platform.consent_for(self.account)
+        return self.platform.refresh_for(self.account) if request.group == TOKEN_GROUP else None
 
     def _timed(self, error: PlatformError, request: Request, response: Response) -> PlatformError:
         """A rate limit with whom it concerns and the instant at which it ends."""

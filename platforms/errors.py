@@ -77,6 +77,16 @@ class TokenExpired(NeedsOwner):
     code = "token_expired"
 
 
+class PasswordRefused(TokenExpired):
+    """The platform does not take the account's password."""
+
+
+class CodeRefused(NeedsOwner):
+    """The platform does not take the code of the consent: it is used, expired or not its own."""
+
+    code = "code_refused"
+
+
 class Revoked(NeedsOwner):
     """The owner withdrew the grant; the account must be connected again."""
 

@@ -20,9 +20,9 @@ from platforms.base import (
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, ScopeMissing, TryLater
 from platforms.facebook_metrics import FIELDS, post_metrics
+from platforms.facebook_pages import FacebookPages
 from platforms.facebook_posts import read_posts
 from platforms.facebook_videos import Resolved, resolve
-from platforms.graph import GraphPlatform
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
 from platforms.payloads import count, lookup, to_count
@@ -40,7 +40,7 @@ VIDEO_URLS = (
 )
 
 
-class Facebook(GraphPlatform):
+class Facebook(FacebookPages):
     key = "facebook"
     label = "Facebook"
     base_url = "https://graph.facebook.com/"

@@ -8,7 +8,8 @@ from typing import Any
 from platforms.base import Account, Call, Raw, Reading, Request, listed, same_account
 from platforms.dimensions import AccountDimension, Reason
 from platforms.errors import AccountNotFound, Misconfigured, PlatformError, Rejected
-from platforms.google import ERRORS, GooglePlatform, details
+from platforms.google import ERRORS, details
+from platforms.google_business_locations import INFORMATION, GoogleBusinessLocations
 from platforms.payloads import lookup, to_count
 from platforms.rates import Limit
 
@@ -38,11 +39,10 @@ POST = re.compile(
 )
 
 
-class GoogleBusiness(GooglePlatform):
+class GoogleBusiness(GoogleBusinessLocations):
     key = "google_business"
     label = "Google Business Profile"
     base_url = "https://businessprofileperformance.googleapis.com/v1/"
-    hosts = ("mybusinessbusinessinformation.googleapis.com",)
     scopes = ("https://www.googleapis.com/auth/business.manage",)
     extra = {"account": None}
     has_posts = False
@@ -92,8 +92,7 @@ class GoogleBusiness(GooglePlatform):
 
     # https://developers.google.com/my-business/reference/businessinformation/rest/v1/locations/get
     def probe(self, account: Account) -> Call[None]:
-        host = "https://mybusinessbusinessinformation.googleapis.com"
-        url = f"{host}/v1/locations/{account.network_unique_id}"
+        url = f"{INFORMATION}/locations/{account.network_unique_id}"
         answer = yield Request(url, params={"readMask": "name"}, group="information")
         same_account(account.network_unique_id, answer["name"].removeprefix("locations/"))
 

@@ -65,14 +65,15 @@ def is_public(address: str) -> bool:
 def check_public_origin(origin: str, *, mapped: Container[str] = ()) -> str:
     """An `https://host[:port]` origin in canonical form; ValueError if it is none, or plainly not a public one.
 
-    A host in `mapped` is pointed elsewhere by whoever runs the service, and need not look public.
+    A host in `mapped` is pointed elsewhere by whoever runs the service: it need not look public, nor be asked by https.
     """
     expected = "must be an https origin such as https://pds.example.com"
     parts = _parts(origin.strip(), expected)
     host, netloc = _authority(parts, expected)
-    if parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
+    trusted = names_host(mapped, host, netloc)
+    if parts.scheme not in (("https", "http") if trusted else ("https",)) or parts.path not in ("", "/") or parts.query:
         raise ValueError(expected)
-    if not names_host(mapped, host, netloc):
+    if not trusted:
         _check_looks_public(host)
     return f"https://{netloc}"
 

@@ -8,10 +8,10 @@ from typing import Any
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
-from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask as ask_in_batches
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, insights_by_name
+from platforms.instagram_consent import InstagramConsent, by_instagram
 from platforms.instagram_listing import list_media
 from platforms.instagram_media import read_media
 from platforms.instagram_metrics import FIELDS, media_metrics
@@ -23,7 +23,7 @@ ACCOUNT_METRICS = (("reach", "views"), ("profile_views",))
 DAY = {"period": "day", "metric_type": "total_value"}
 
 
-class Instagram(GraphPlatform):
+class Instagram(InstagramConsent):
     key = "instagram"
     label = "Instagram"
     base_url = "https://graph.facebook.com/"
@@ -78,24 +78,20 @@ class Instagram(GraphPlatform):
         return value
 
     def base_url_for(self, account: Account) -> str:
-        host = "graph.instagram.com" if self._by_instagram(account) else "graph.facebook.com"
+        host = "graph.instagram.com" if by_instagram(account) else "graph.facebook.com"
         return f"https://{host}/{super().version_for(account)}/"
 
     def version_for(self, account: Account) -> str:
         """The two hosts have metrics of their own."""
         version = super().version_for(account)
-        return f"{version} by Instagram login" if self._by_instagram(account) else version
+        return f"{version} by Instagram login" if by_instagram(account) else version
 
     def refresh_for(self, account: Account) -> Refresh | None:
-        return self.refresh if self._by_instagram(account) else self.facebook_refresh
-
-    @staticmethod
-    def _by_instagram(account: Account) -> bool:
-        return account.extra.get("login") == "instagram"
+        return self.refresh if by_instagram(account) else self.facebook_refresh
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         def ask(reads: Sequence[Request]) -> Call[list[Any]]:
-            if self._by_instagram(account):  # batches are documented for the other host only
+            if by_instagram(account):  # batches are documented for the other host only
                 return list((yield tuple(reads)))
             return (yield from ask_in_batches(reads, self, account))
 
@@ -151,9 +147,9 @@ class Instagram(GraphPlatform):
         self._check(node, account)
 
     def _node(self, account: Account, fields: str) -> Request:
-        by_instagram = self._by_instagram(account)
-        name = "user_id" if by_instagram else "id"
-        path = "me" if by_instagram else account.network_unique_id
+        own_login = by_instagram(account)
+        name = "user_id" if own_login else "id"
+        path = "me" if own_login else account.network_unique_id
         return Request(path, params={"fields": ",".join(filter(None, (name, fields)))}, group="me")
 
     @staticmethod
@@ -162,4 +158,4 @@ class Instagram(GraphPlatform):
         return Request(path, params={"metric": ",".join(metrics), **DAY}, group="insights")
 
     def _check(self, node: Raw, account: Account) -> None:
-        same_account(account.network_unique_id, node["user_id"] if self._by_instagram(account) else node["id"])
+        same_account(account.network_unique_id, node["user_id"] if by_instagram(account) else node["id"])

@@ -9,6 +9,7 @@ from platforms import linkedin_pages as pages
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import Rejected, ScopeMissing
+from platforms.linkedin_consent import USERINFO, LinkedInConsent, is_openid
 from platforms.linkedin_errors import LinkedInErrors
 from platforms.linkedin_urns import account_urn, is_page, post_urn
 from platforms.oauth import Refresh
@@ -16,10 +17,9 @@ from platforms.payloads import count
 from platforms.rates import Limit
 
 VERSION = "202609"
-USERINFO = "https://api.linkedin.com/v2/userinfo"
 
 
-class LinkedIn(LinkedInErrors):
+class LinkedIn(LinkedInConsent, LinkedInErrors):
     key = "linkedin"
     label = "LinkedIn"
     base_url = "https://api.linkedin.com/rest/"
@@ -81,7 +81,7 @@ class LinkedIn(LinkedInErrors):
             yield from pages.check_role(account)
             return
         # https://learn.microsoft.com/en-us/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2
-        openid = "openid" in account.scopes and "r_basicprofile" not in account.scopes
+        openid = is_openid(account)
         try:
             me = yield Request(USERINFO, group="userinfo") if openid else Request("me", group="me")
         except ScopeMissing:

@@ -7,6 +7,7 @@ from platforms.dimensions import AccountDimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, Revoked, ScopeMissing, TokenExpired
 from platforms.linkedin_urns import (
     COUNTS,
+    PAGE,
     SHARE,
     STATISTICS,
     UGC,
@@ -14,6 +15,7 @@ from platforms.linkedin_urns import (
     encoded,
     finder,
     first,
+    has_next,
     remember,
     remember_facts,
 )
@@ -25,7 +27,6 @@ ACCOUNT_FIELDS = {
     AccountDimension.REACH: ("totalShareStatistics", "uniqueImpressionsCount"),
     AccountDimension.PROFILE_VIEWS: ("pageViews",),
 }
-PAGE = 100
 
 
 def read_account(account: Account) -> Call[Raw | Reading]:
@@ -61,7 +62,7 @@ def check_role(account: Account) -> Call[None]:
         answer = yield finder("organizationAcls", q="roleAssignee", **query)
         if any(each.get("organization") == account.network_unique_id for each in objects(answer["elements"])):
             return
-        start, more = start + PAGE, _has_next(answer)
+        start, more = start + PAGE, has_next(answer)
     raise ScopeMissing("The token's member does not administer this page.")
 
 
@@ -80,14 +81,9 @@ def list_posts(account: Account, cursor: str) -> Call[Listing]:
     media = {each["id"]: lookup(each, ("content", "media", "id")) for each in own}
     remember(account, "videos", [i for i, name in media.items() if str(name).startswith("urn:li:video:")])
     listed = tuple(_listed(urn, when) for urn, when in made.items())
-    return Listing(listed, str(start + PAGE) if _has_next(answer) else "")
+    return Listing(listed, str(start + PAGE) if has_next(answer) else "")
 
 
 def _listed(urn: str, made: Any) -> Listed:
     url = f"https://www.linkedin.com/feed/update/{urn}/"
     return Listed(urn, url, at(made) if type(made) is int else None)
-
-
-def _has_next(answer: Any) -> bool:
-    links = lookup(answer, ("paging", "links"))
-    return isinstance(links, list) and any(lookup(link, "rel") == "next" for link in links)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from platforms.base import Account, Raw, Request, objects
+from platforms.payloads import lookup
 
 ORGANIZATION = "urn:li:organization:"
 SHARE, UGC = "urn:li:share:", "urn:li:ugcPost:"
@@ -25,6 +26,8 @@ COUNTS = (
     *("impressionCount", "uniqueImpressionsCount", "clickCount", "likeCount", "commentCount", "shareCount"),
     "engagement",
 )
+PAGE = 100
+"""Rows of a page of a search."""
 FEW = 5
 """Up to this many posts, whatever may be known of each is asked for; more are read in the fewest calls."""
 REMEMBERED = 1000
@@ -78,6 +81,12 @@ def first(answer: Any) -> Raw:
     """The one element of an answer; empty if it has none."""
     elements = objects(answer["elements"])
     return elements[0] if elements else {}
+
+
+def has_next(answer: Any) -> bool:
+    """Whether a search says that it has another page."""
+    links = lookup(answer, ("paging", "links"))
+    return isinstance(links, list) and any(lookup(link, "rel") == "next" for link in links)
 
 
 def at(milliseconds: int) -> datetime:

@@ -54,7 +54,8 @@ class Refresh:
     """How a platform renews an access token.
 
     `sends` says what is exchanged: the refresh token, or the access token itself where tokens are extended.
-    `client` says how the app names itself; with `bearer` the token travels as Authorization header and no form is sent.
+    `client` says how the app names itself, `secret` without its id; with `bearer` the token travels as Authorization
+    header and no form is sent.
     `early` is how long before expiry the background renews; `min_age` how old a token must be to be renewed at all.
     `refused` and `revoked` map an error code to the words its description must hold (empty: any) to be certain.
     """
@@ -63,7 +64,7 @@ class Refresh:
     method: Literal["GET", "POST"] = "POST"
     grant_type: str = "refresh_token"
     sends: Literal["refresh_token", "access_token"] = "refresh_token"
-    client: Literal["basic", "body", "none"] = "body"
+    client: Literal["basic", "body", "secret", "none"] = "body"
     bearer: bool = False
     rotates: bool = False
     revives: bool = True
@@ -111,34 +112,41 @@ def refresh_form(refresh: Refresh, credentials: Credentials, app: App) -> dict[s
         named[refresh.client_param] = app.client_id
         if app.client_secret:
             named["client_secret"] = app.client_secret
+    elif refresh.client == "secret":
+        named["client_secret"] = app.client_secret
     from_library = prepare_token_request(refresh.grant_type, include_client_id=True, **named, **refresh.also)
     return dict(parse_qsl(from_library, keep_blank_values=True))
 
 
-def parse_tokens(refresh: Refresh, payload: Any) -> TokenSet:
-    """Read a token endpoint's answer. What is odd beside the tokens is passed over: a rotated token is never lost."""
+def parse_tokens(refresh: Refresh | None, payload: Any) -> TokenSet:
+    """Read a token endpoint's answer; its fields have their usual names if there is no `refresh` to say so.
+
+    What is odd beside the tokens is passed over: a rotated token is never lost.
+    """
+    facts = refresh or Refresh("")
     if not isinstance(payload, dict):
         raise MalformedPayload("The token answer is not an object.")
     named = {name: payload[name] for name in ("error", "error_description", "token_type") if name in payload}
     try:
-        token = parse_token_response(json.dumps({**named, "access_token": payload.get(refresh.access_field)}))
+        token = parse_token_response(json.dumps({**named, "access_token": payload.get(facts.access_field)}))
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedPayload("The token answer holds no access token.") from error
     access = token.get("access_token")
     if not isinstance(access, str) or not access:
         raise MalformedPayload("The token answer holds no access token.")
-    renewed = payload.get(refresh.refresh_field)
+    renewed = payload.get(facts.refresh_field)
     return TokenSet(
         access_token=access,
         refresh_token=renewed if isinstance(renewed, str) else "",
         expires_at=_expiry(payload.get("expires_in"), access),
         refresh_expires_at=_refresh_expiry(payload, renewed),
-        scopes=_scopes(payload.get("scope")),
+        scopes=parse_scopes(payload.get("scope")),
         answer=payload,
     )
 
 
-def _scopes(scope: Any) -> tuple[str, ...]:
+def parse_scopes(scope: Any) -> tuple[str, ...]:
+    """The scopes that an answer names, in a list or a text."""
     if isinstance(scope, list):
         return tuple(each for each in scope if isinstance(each, str))
     return tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else ()

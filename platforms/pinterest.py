@@ -11,7 +11,6 @@ from platforms.base import (
     Item,
     Listed,
     Listing,
-    Platform,
     Raw,
     Reading,
     Request,
@@ -26,6 +25,7 @@ from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
+from platforms.pinterest_consent import PinterestConsent
 from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw
 from platforms.pinterest_pins import pin_page, read_pins
 from platforms.rates import Limit
@@ -39,7 +39,7 @@ PIN = re.compile(
 )
 
 
-class Pinterest(Platform):
+class Pinterest(PinterestConsent):
     key = "pinterest"
     label = "Pinterest"
     base_url = "https://api.pinterest.com/v5/"

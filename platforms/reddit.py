@@ -26,6 +26,7 @@ from platforms.errors import AccountNotFound, Gone, NotOpen, Rejected
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
+from platforms.reddit_consent import RedditConsent
 from platforms.reddit_errors import NotFound, OutOfReach, RedditErrors
 
 # `likes` is the caller's own vote, `downs` is always 0, and the rest is text and names.
@@ -41,7 +42,7 @@ PERMALINK = re.compile(
 USER_AGENT = "web:com.postfuze.analytics:v1.0 (by /u/postfuze)"
 
 
-class Reddit(RedditErrors):
+class Reddit(RedditConsent, RedditErrors):
     key = "reddit"
     label = "Reddit"
     base_url = "https://oauth.reddit.com/"

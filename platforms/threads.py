@@ -21,18 +21,18 @@ from platforms.base import (
 )
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
-from platforms.graph import GraphPlatform
 from platforms.graph_errors import TOO_YOUNG, MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.payloads import to_count
 from platforms.rates import Limit
+from platforms.threads_consent import ThreadsConsent
 from platforms.threads_posts import FIELDS, post_metrics, read_posts
 
 ACCOUNT_METRICS = ("views", "likes", "replies", "reposts", "quotes", "clicks", "followers_count")
 
 
-class Threads(GraphPlatform):
+class Threads(ThreadsConsent):
     key = "threads"
     label = "Threads"
     base_url = "https://graph.threads.net/v1.0/"

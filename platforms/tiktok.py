@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from platforms.base import Account, Call, Item, Listing, Platform, Raw, Reading, Request, pick, same_account
+from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension
 from platforms.errors import PlatformError, RateLimited, Rejected, ScopeMissing, TokenExpired, Unavailable
 from platforms.oauth import Refresh
 from platforms.rates import Limit
+from platforms.tiktok_consent import TikTokConsent
 from platforms.tiktok_videos import FIELDS, PAGE, ask, list_videos, read_videos
 
 ACCOUNT_METRICS = ("follower_count", "following_count", "likes_count", "video_count")
@@ -20,7 +21,7 @@ VIDEO = re.compile(
 PUBLISH_ID = re.compile(r"[a-z]_(?:pub|inbox)_[A-Za-z0-9_.~-]{1,120}")
 
 
-class TikTok(Platform):
+class TikTok(TikTokConsent):
     key = "tiktok"
     label = "TikTok"
     base_url = "https://open.tiktokapis.com/v2/"

@@ -10,12 +10,13 @@ from platforms.errors import AccountNotFound, Gone
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
+from platforms.x_consent import XConsent
 from platforms.x_errors import XErrors
 from platforms.x_metrics import FIELDS, post_metrics
 from platforms.x_posts import lacks_private, list_timeline, read_own, read_posts
 
 
-class X(XErrors):
+class X(XConsent, XErrors):
     key = "x"
     label = "X"
     base_url = "https://api.x.com/2/"

@@ -33,9 +33,10 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.google import ERRORS, GooglePlatform, details
+from platforms.google import ERRORS, details
 from platforms.payloads import lookup
 from platforms.rates import Limit, next_midnight
+from platforms.youtube_channels import YouTubeChannels
 from platforms.youtube_videos import VIDEO, by_id, upload
 
 PACIFIC = "America/Los_Angeles"
@@ -53,7 +54,7 @@ class NoPlaylist(Rejected):
     """There is no such playlist."""
 
 
-class YouTube(GooglePlatform):
+class YouTube(YouTubeChannels):
     key = "youtube"
     label = "YouTube"
     base_url = "https://www.googleapis.com/youtube/v3/"

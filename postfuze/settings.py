@@ -148,7 +148,7 @@ PLATFORM_SETTINGS = {
     "x": {"vocabulary": X_VOCABULARY, "imports": X_IMPORTS},
     "instagram": {"api_version": INSTAGRAM_API_VERSION},
 }
-CONNECT_REDIRECT_HOSTS = env("CONNECT_REDIRECT_HOSTS", parse.names, [])
+CONNECT_REDIRECT_HOSTS = [name.lower() for name in env("CONNECT_REDIRECT_HOSTS", parse.names, [])]
 WEBHOOK_ALLOWED_HOSTS = [name.lower() for name in env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])]
 WEBHOOK_RETENTION = env("WEBHOOK_RETENTION", parse.duration, timedelta(days=30))
 WEBHOOK_CAPTURED_ROWS = env("WEBHOOK_CAPTURED_ROWS", partial(parse.whole, at_most=10_000), 500)

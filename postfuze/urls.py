@@ -12,6 +12,7 @@ from postfuze.health import HealthView, ReadyView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("docs", docs, name="docs"),
+    path("connect", include("accounts.connect_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/health", HealthView.as_view(), name="health"),
     path("api/v1/ready", ReadyView.as_view(), name="ready"),

@@ -2,6 +2,7 @@
 
 from accounts.admin.accounts import SocialAccountAdmin, SocialNetworkAdmin
 from accounts.admin.audit import AuditEntryAdmin
+from accounts.admin.connect import ConnectSessionAdmin
 from accounts.admin.journal import FlightAdmin, GateAdmin, RetiredMetricAdmin, WebhookEventAdmin
 from accounts.admin.organizations import ApiKeyAdmin, OrganizationAdmin
 from accounts.admin.staff import GroupAdmin, StaffEntryAdmin, UserAdmin
@@ -10,6 +11,7 @@ from accounts.admin.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin, 
 __all__ = [
     "ApiKeyAdmin",
     "AuditEntryAdmin",
+    "ConnectSessionAdmin",
     "FlightAdmin",
     "GateAdmin",
     "GroupAdmin",

@@ -2,6 +2,7 @@
 
 from accounts.models.api_key import ApiKey
 from accounts.models.audit_entry import Actor, AuditEntry
+from accounts.models.connect_session import ConnectSession
 from accounts.models.flight import Flight
 from accounts.models.gate import Gate
 from accounts.models.modes import Mode
@@ -18,6 +19,7 @@ __all__ = [
     "Actor",
     "ApiKey",
     "AuditEntry",
+    "ConnectSession",
     "DeliveryStatus",
     "DisabledReason",
     "EventType",

@@ -26,7 +26,7 @@ class SocialAccountQuerySet(models.QuerySet["SocialAccount"]):
 
 
 class SocialAccount(models.Model):
-    """Tokens are ciphertext; see `accounts.services.crypto`.
+    """Tokens and the app password are ciphertext; see `accounts.services.crypto`.
 
     `last_ok_at` is when the platform last accepted the token, `refused_at` when it last refused it.
     """
@@ -62,6 +62,7 @@ class SocialAccount(models.Model):
     token_retry_at = models.DateTimeField(
         null=True, blank=True, help_text="When the background tries a dead token again."
     )
+    app_password = models.TextField(blank=True, editable=False)
     refresh_claim = models.UUIDField(null=True, editable=False)
     refresh_claimed_until = models.DateTimeField(null=True, editable=False)
     last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -9,7 +9,11 @@ from django.utils import timezone
 from accounts.models import SocialAccount, Status
 from accounts.services import crypto
 from accounts.services.events import emit_account_event
-from platforms.oauth import jwt_expiry
+from platforms import registry
+from platforms.consent import Candidate
+from platforms.errors import MalformedPayload
+from platforms.oauth import TokenSet, jwt_expiry
+from platforms.payloads import clean
 
 TOKEN_FIELDS = ("access_token", "refresh_token", "token_expires_at", "refresh_expires_at")
 DEAD = (Status.TOKEN_EXPIRED, Status.REVOKED)
@@ -19,10 +23,13 @@ class Conflict(Exception):
     """An account's state does not allow a change; the message says why."""
 
 
-def connect(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[SocialAccount, bool]:
+def connect(
+    organization_id: UUID, mode: str, given: dict[str, Any], *, consented: bool = False
+) -> tuple[SocialAccount, bool]:
     """Connect an account with tokens that the caller holds, or update what is given of a connected one.
 
-    Returns the account and whether it is new.
+    `consented` if its owner has just let us: that is told of a connected account, too. Returns the account and whether
+    it is new.
     """
     identity = {"platform": given["platform"], "network_unique_id": given["network_unique_id"]}
     alive = SocialAccount.objects.filter(organization_id=organization_id, mode=mode, deleted_at=None, **identity)
@@ -31,7 +38,7 @@ def connect(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[So
         try:
             if account is None:
                 return _create(organization_id, mode, given), True
-            return update(account, given), False
+            return update(account, given, consented=consented), False
         except IntegrityError:
             if not alive.exists():
                 raise
@@ -48,7 +55,33 @@ def _create(organization_id: UUID, mode: str, given: dict[str, Any]) -> SocialAc
     return account
 
 
-def update(account: SocialAccount, given: dict[str, Any]) -> SocialAccount:
+def given_of(platform: str, found: Candidate, tokens: TokenSet) -> dict[str, Any]:
+    """What connecting an account is given that a platform has told us of, with its tokens.
+
+    Raises MalformedPayload for an id that the platform has no such.
+    """
+    try:
+        own_id = registry.get(platform).normalize_account_id(found.network_unique_id)
+    except ValueError as error:
+        raise MalformedPayload(f"An account has an odd id: {found.network_unique_id[:64]}") from error
+    image = str(clean(found.profile_image_url))  # which takes addresses out that bear a token
+    return {
+        "platform": platform,
+        "network_unique_id": own_id,
+        "username": str(clean(found.username))[:255],
+        "display_name": str(clean(found.display_name))[:255],
+        "profile_image_url": image if image.startswith("https://") and len(image) <= 2000 else "",
+        "account_type": str(clean(found.account_type))[:64],
+        "extra": dict(found.extra),
+        "access_token": tokens.access_token,
+        "refresh_token": tokens.refresh_token,
+        "token_expires_at": tokens.expires_at,
+        "refresh_expires_at": tokens.refresh_expires_at,
+        "status": Status.ACTIVE,
+    }
+
+
+def update(account: SocialAccount, given: dict[str, Any], *, consented: bool = False) -> SocialAccount:
     """Change what is given. New tokens return a `token_expired` or `revoked` account to `active`.
 
     Raises Conflict for a status that cannot be had, DoesNotExist if the account was disconnected.
@@ -60,17 +93,19 @@ def update(account: SocialAccount, given: dict[str, Any]) -> SocialAccount:
             raise Conflict(f"An account that is {was} becomes active by new tokens only.")
         _apply(account, given)
         account.save()
-        if account.status == Status.ACTIVE and was in DEAD:
+        if consented or (account.status == Status.ACTIVE and was in DEAD):
             emit_account_event(account, "account.connected")
     return account
 
 
 def _apply(account: SocialAccount, given: dict[str, Any]) -> None:
     for name, value in given.items():
-        if name not in (*TOKEN_FIELDS, "extra"):
+        if name not in (*TOKEN_FIELDS, "app_password", "extra"):
             setattr(account, name, value)
     if "extra" in given:
         account.extra = {**account.extra, **given["extra"]}
+    if "app_password" in given:
+        account.app_password = crypto.encrypt(given["app_password"])
     if any(name in given for name in TOKEN_FIELDS):
         _apply_tokens(account, given)
 
@@ -122,7 +157,7 @@ def disconnect(account: SocialAccount) -> None:
         if account.deleted_at is not None:
             return
         account.deleted_at = timezone.now()
-        account.access_token = account.refresh_token = ""
+        account.access_token = account.refresh_token = account.app_password = ""
         account.refresh_expires_at = None
         account.next_collect_at = account.refresh_claim = account.refresh_claimed_until = None
         account.claim = account.claimed_until = None

@@ -50,7 +50,7 @@ def _due(platform: Platform) -> list[SocialAccount]:
     rested = Q(last_error_at=None) | Q(last_error_at__lte=now - AFTER_FAILURE)
     due = SocialAccount.objects.filter(ending | dead, rested, platform=platform.key, deleted_at=None)
     if facts.sends == "refresh_token":
-        due = due.exclude(refresh_token="").exclude(refresh_expires_at__lte=now)
+        due = due.exclude(Q(refresh_token="") | Q(refresh_expires_at__lte=now), app_password="")
     if not facts.revives:
         due = due.filter(token_expires_at__gt=now)
     if facts.min_age:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from django.db import models, transaction
 
-from accounts.models import SocialAccount, SocialNetwork, WebhookEndpoint
+from accounts.models import ConnectSession, SocialAccount, SocialNetwork, WebhookEndpoint
 from accounts.services import crypto
 
 logger = logging.getLogger(__name__)
 
 SECRETS: Sequence[tuple[type[models.Model], Sequence[str]]] = (
-    (SocialAccount, ("access_token", "refresh_token")),
+    (SocialAccount, ("access_token", "refresh_token", "app_password")),
     (SocialNetwork, ("client_secret",)),
+    (ConnectSession, ("verifier", "payload")),
     (WebhookEndpoint, ("secret", "previous_secret")),
 )
 CHUNK = 500

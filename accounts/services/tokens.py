@@ -18,8 +18,8 @@ from django.utils import timezone
 from accounts.models import SocialAccount, Status
 from accounts.services import access, crypto, standing
 from platforms.client import CALL_SECONDS, Client
-from platforms.errors import NeedsOwner, PlatformError, TokenExpired, Unavailable
-from platforms.oauth import Credentials, Refresh, TokenSet
+from platforms.errors import NeedsOwner, PasswordRefused, PlatformError, TokenExpired, Unavailable
+from platforms.oauth import App, Credentials, Refresh, TokenSet
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +132,8 @@ class TokenKeeper:
             return False
         if facts.sends == "refresh_token":
             ends_at = self.account.refresh_expires_at
+            if self.account.app_password:
+                return True
             return bool(credentials.refresh_token) and (ends_at is None or ends_at > timezone.now())
         obtained = self.account.token_obtained_at or self.account.created_at
         return bool(credentials.access_token) and timezone.now() - obtained >= facts.min_age
@@ -179,18 +181,40 @@ class TokenKeeper:
     def _ask_and_store(self, claim: uuid.UUID, credentials: Credentials) -> bool:
         platform, account = access.platform_of(self.account), access.as_platform_account(self.account)
         app = access.app_of(self.account)
-        client = Client(
-            platform,
-            account,
+        client = self._client(credentials, app)
+        try:
+            tokens = client.run(platform.renew(account, credentials, app))
+            return self._store(claim, tokens)  # the very next statement: a rotated pair exists nowhere else
+        except TokenExpired as error:
+            if not self.account.app_password:
+                raise
+            return self._store(claim, self._sign_in(error))
+        finally:
+            self.calls += client.usage.calls
+
+    def _client(self, credentials: Credentials, app: App) -> Client:
+        return Client(
+            access.platform_of(self.account),
+            access.as_platform_account(self.account),
             settings=access.platform_settings(self.account.mode),
             credentials=credentials,
             app=app,
             gates=access.gates_of(self.account),
             live=True,
         )
+
+    def _sign_in(self, refusal: TokenExpired) -> TokenSet:
+        """New tokens by the password that its owner left with us. One that is refused is not sent again."""
+        platform, account = access.platform_of(self.account), access.as_platform_account(self.account)
+        password = crypto.decrypt(self.account.app_password)
+        client = self._client(Credentials(refresh_token=password), App())  # by whose name it stays out of logs
         try:
-            tokens = client.run(platform.renew(account, credentials, app))
-            return self._store(claim, tokens)  # the very next statement: a rotated pair exists nowhere else
+            return client.run(platform.sign_in(account, password))
+        except PasswordRefused as error:
+            SocialAccount.objects.filter(pk=self.account.pk, app_password=self.account.app_password).update(
+                app_password=""
+            )
+            raise error from refusal
         finally:
             self.calls += client.usage.calls
 

@@ -7,7 +7,7 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from accounts.models import ApiKey, Mode, Organization, SocialAccount, SocialNetwork, WebhookEndpoint
+from accounts.models import ApiKey, ConnectSession, Mode, Organization, SocialAccount, SocialNetwork, WebhookEndpoint
 from accounts.services import crypto, keys, signing
 
 ACCOUNT_IDS = {
@@ -53,6 +53,20 @@ class SocialNetworkFactory(DjangoModelFactory[SocialNetwork]):
     platform = "x"
     client_id = "a-client-id"
     client_secret = factory.LazyAttribute(lambda network: crypto.encrypt(network.secret))
+
+
+class ConnectSessionFactory(DjangoModelFactory[ConnectSession]):
+    """Begun and not answered."""
+
+    class Meta:
+        model = ConnectSession
+
+    social_network = factory.SubFactory(SocialNetworkFactory)
+    organization = factory.SelfAttribute("social_network.organization")
+    mode = factory.SelfAttribute("social_network.mode")
+    redirect_uri = "https://app.example.com/callback"
+    scopes = factory.LazyFunction(lambda: ["tweet.read", "users.read", "offline.access"])
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(minutes=10))
 
 
 class SocialAccountFactory(DjangoModelFactory[SocialAccount]):

@@ -5,7 +5,12 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import SocialAccount
 from accounts.services import crypto, endpoints, rotation, signing
-from accounts.tests.factories import SocialAccountFactory, SocialNetworkFactory, WebhookEndpointFactory
+from accounts.tests.factories import (
+    ConnectSessionFactory,
+    SocialAccountFactory,
+    SocialNetworkFactory,
+    WebhookEndpointFactory,
+)
 
 pytestmark = pytest.mark.django_db
 NEW = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
@@ -21,15 +26,19 @@ def test_every_secret_is_moved_to_the_newest_key(settings: Any, capsys: Any, mon
     accounts = SocialAccountFactory.create_batch(5, access="an-access-token", refresh="a-refresh-token")
     bare = SocialAccountFactory(access="", refresh="")
     network = SocialNetworkFactory()
+    consent = ConnectSessionFactory(social_network=network, payload=crypto.encrypt("what was found"))
+    left = SocialAccountFactory(access="", refresh="", app_password=crypto.encrypt("a-password"))
     updated_at = accounts[0].updated_at
     settings.TOKEN_ENCRYPTION_KEYS = [NEW, *settings.TOKEN_ENCRYPTION_KEYS]
-    assert rotate(capsys) == "11 values re-encrypted, 0 that no key opens"
+    assert rotate(capsys) == "13 values re-encrypted, 0 that no key opens"
     settings.TOKEN_ENCRYPTION_KEYS = [NEW]
-    for account in [*accounts, bare, network]:
-        account.refresh_from_db()
+    for row in [*accounts, bare, network, consent, left]:
+        row.refresh_from_db()
     assert {crypto.decrypt(account.access_token) for account in accounts} == {"an-access-token"}
     assert {crypto.decrypt(account.refresh_token) for account in accounts} == {"a-refresh-token"}
     assert crypto.decrypt(network.client_secret) == "a-client-secret"
+    assert crypto.decrypt(consent.payload) == "what was found"
+    assert crypto.decrypt(left.app_password) == "a-password"
     assert (bare.access_token, accounts[0].updated_at) == ("", updated_at)
 
 

@@ -13,11 +13,22 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Flight, Gate, SocialAccount, Status, WebhookDelivery, WebhookEvent, WebhookMark
+from accounts.models import (
+    AuditEntry,
+    ConnectSession,
+    Flight,
+    Gate,
+    SocialAccount,
+    Status,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookMark,
+)
 from accounts.services import gates
 from accounts.services.events import emit_account_event
 from accounts.tests.factories import (
     SECRET,
+    ConnectSessionFactory,
     SocialAccountFactory,
     SocialNetworkFactory,
     WebhookEndpointFactory,
@@ -70,6 +81,9 @@ def a_row_of_each(number: int = 1) -> list[str]:
         PostAnalyticsFactory.create_batch(2, target=target)
         AccountMetricsFactory.create_batch(2, account=account)
         network = SocialNetworkFactory(organization=account.organization, secret="the-client-secret")
+        consent = ConnectSessionFactory(social_network=network, verifier="a-verifier", payload="a-payload")
+        ConnectSession.objects.filter(pk=consent.pk).update(token_hash=f"hash-{consent.pk}")
+        hidden += ["a-verifier", "a-payload", f"hash-{consent.pk}"]
         key, text = make_key(account.organization)
         emit_account_event(account, "account.connected", reason="asked for")
         gates.close("x", f"x:app:{network.pk}:tweets", timezone.now() + timedelta(hours=1), "rate_limited")

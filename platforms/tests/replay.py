@@ -12,8 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 from platforms import registry
 from platforms.base import Account, Call, Item, Platform, Raw, Reading
 from platforms.client import Client, Settings
+from platforms.consent import Candidate, Code
 from platforms.errors import Unavailable
-from platforms.oauth import App, Credentials
+from platforms.grants import exchange
+from platforms.oauth import App, Credentials, TokenSet
 from platforms.transport import Exchange, Response
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -168,6 +170,8 @@ def hold(key: str, conversation: Conversation, transport: Any, account: Account 
     """Hold a conversation and answer what the adapter made of it."""
     account = account or account_of(key, conversation.account)
     client = client_for(key, transport, account)
+    if conversation.kind == "consent":
+        return consented(registry.get(key), account, transport)
     return client.run(conversation_of(key, conversation, account))
 
 
@@ -181,6 +185,30 @@ def conversation_of(key: str, conversation: Conversation, account: Account) -> C
         "listing": lambda: platform.list_posts(account, cursor=conversation.cursor),
         "refresh": lambda: platform.renew(account, TOKENS, APP),
     }[conversation.kind]()
+
+
+@dataclass(frozen=True)
+class Consented:
+    """What a consent led to."""
+
+    tokens: TokenSet
+    scopes: tuple[str, ...]
+    accounts: list[Candidate]
+
+
+def consented(platform: Platform, grant: Account, transport: Any) -> Consented:
+    """Exchange a code, and discover with the tokens that it stands for."""
+    settings = Settings(transport=transport)
+    tokens = Client(platform, grant, settings=settings, app=APP).run(exchange(platform, grant, APP, code_of(platform)))
+    client = Client(platform, grant, settings=settings, credentials=Credentials(tokens.access_token), app=APP)
+    scopes = client.run(platform.granted(grant, APP, tokens))
+    return Consented(tokens, scopes, client.run(platform.discover(replace(grant, scopes=scopes), tokens)))
+
+
+def code_of(platform: Platform) -> Code:
+    """The code on file; with a verifier where the platform has PKCE."""
+    pkce = platform.consent is not None and platform.consent.pkce
+    return Code("code-on-file", "https://app.example.com/callback", "verifier-on-file" if pkce else "")
 
 
 def raw_of(item: Item) -> Raw:

@@ -1,10 +1,13 @@
 """What every adapter must hold to. A new one falls under these tests by being registered and having answers on file."""
 
+import contextlib
 import copy
 import inspect
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import PlatformError
 from platforms.payloads import BIGINT_MAX, clean
 from platforms.tests.replay import (
+    NOW,
     SECRETS,
+    Consented,
     Conversation,
     Replay,
     Turn,
@@ -83,6 +88,7 @@ def test_answers_on_file_cover_every_conversation(platform: Platform) -> None:
     expected = {"account"} | ({"posts"} if platform.has_posts else set()) | ({"probe"} if platform.has_probe else set())
     expected |= {"refresh"} if platform.refresh else set()
     expected |= {"listing"} if platform.has_listing else set()
+    expected |= {"consent"} if platform.consent else set()
     assert kinds >= expected
     assert not platform.refresh or any(
         each.kind == "refresh" and each.expect.get("error") in ("TokenExpired", "Revoked")
@@ -185,6 +191,9 @@ def check_result(key: str, conversation: Conversation, result: Any) -> None:
     if conversation.kind == "refresh":
         assert {name: getattr(result, name) for name in expect["tokens"]} == expect["tokens"]
         return
+    if conversation.kind == "consent":
+        check_consent(expect, result)
+        return
     if conversation.kind == "listing":
         assert [each.id for each in result.posts] == expect["posts"]
         assert [each.url for each in result.posts] == expect["urls"]
@@ -199,6 +208,14 @@ def check_result(key: str, conversation: Conversation, result: Any) -> None:
     for raw in raws(conversation.kind, result):
         assert clean(raw) == raw, "a raw answer holds what may not be stored"
         assert not FREE_TEXT & set(keys_of(raw))
+
+
+def check_consent(expect: Any, result: Consented) -> None:
+    assert {name: getattr(result.tokens, name) for name in expect["tokens"]} == expect["tokens"]
+    assert result.tokens.expires_at == NOW + timedelta(seconds=expect["lives"])
+    assert list(result.scopes) == expect["scopes"]
+    nothing = {"extra": {}, "access_token": "", "expires_at": None}
+    assert [asdict(each) for each in result.accounts] == [nothing | each for each in expect["accounts"]]
 
 
 def raws(kind: str, result: Any) -> list[Any]:
@@ -299,6 +316,9 @@ def check_malformed(platform: Platform, conversation: Conversation, turns: list[
     if conversation.kind == "refresh":
         assert result.access_token, name
         return
+    if conversation.kind == "consent":
+        check_candidates(platform, result)
+        return
     for raw in raws(conversation.kind, result):
         json.dumps(clean(raw), allow_nan=False)
     for item in result.values() if conversation.kind == "posts" else ():
@@ -312,6 +332,16 @@ def check_malformed(platform: Platform, conversation: Conversation, turns: list[
             zero |= name.endswith("'value'): left out")  # as Google writes a zero
             allowed = {None, expected, 0 if zero else None}
             assert value in allowed, f"{name}: {dimension} is {value}, not {expected}"
+
+
+def check_candidates(platform: Platform, result: Consented) -> None:
+    """Whatever an account is called, its id is one of the platform's or is refused when it is connected."""
+    assert result.tokens.access_token
+    for each in result.accounts:
+        with contextlib.suppress(ValueError):
+            assert platform.normalize_account_id(each.network_unique_id)
+        texts = (each.network_unique_id, each.username, each.display_name, each.profile_image_url, each.access_token)
+        assert all(isinstance(text, str) for text in texts)
 
 
 @pytest.mark.parametrize("path", ["text", "fraction", "truth", "huge", "deep", "not a number", "list", "object"])

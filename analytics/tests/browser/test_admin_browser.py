@@ -1,56 +1,24 @@
 """The admin in a browser, as staff use it."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from accounts.services import keys
+from accounts.tests.browser.chromium import BROWSER
 from analytics.models import PostAnalytics, Target
 from analytics.tests.factories import AccountMetricsFactory, PostAnalyticsFactory, PostFactory, TargetFactory
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-FURTHER = ("--disable-sync", "--no-first-run")
 PASSWORD = "a-long-password"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-]
-
-
-@pytest.fixture
-def page(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A page that may ask nobody but us, and that has nothing to complain of.
-
-    Playwright keeps a loop in this thread as long as it runs: one for each test, so that no other test meets it.
-    """
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    asked: list[str] = []
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES, *FURTHER])
-        page = browser.new_page(base_url=live_server.url, viewport={"width": 1500, "height": 950})
-        page.set_default_timeout(10_000)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        yield page
-        browser.close()
-        connections.close_all()  # those of the loop: another than the thread's
-    assert asked
-    assert not [url for url in asked if not url.startswith((live_server.url, "data:", "blob:"))]
-    assert not complaints
+pytestmark = BROWSER
 
 
 @pytest.fixture

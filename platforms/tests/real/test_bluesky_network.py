@@ -27,6 +27,8 @@ APPVIEW_HOST = "public.api.bsky.app"
 GET_POSTS = "app.bsky.feed.getPosts"
 GET_PROFILE = "app.bsky.actor.getProfile"
 GET_SESSION = "com.atproto.server.getSession"
+CREATE_SESSION = "com.atproto.server.createSession"
+CONNECT = "social-accounts/bluesky/connect"
 REFRESH_SESSION = "com.atproto.server.refreshSession"
 UNSUPPORTED = dict.fromkeys(("impressions", "reach", "clicks", "video_views"), "unsupported")
 APP_PASSWORD_SCOPE = "com.atproto.appPass"
@@ -96,9 +98,65 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         DevNetwork(pds_port=free_port(), appview_port=free_port()) as network,
         CountingProxy(network.pds_url) as pds,
         CountingProxy(network.appview_url) as appview,
-        Service(tmp_path_factory.mktemp("service"), {APPVIEW_HOST: appview.url, PDS_HOST: pds.url}) as service,
+        Service(tmp_path_factory.mktemp("service"), _hosts(network, pds, appview)) as service,
     ):
         yield Stage(network=network, pds=pds, appview=appview, service=service)
+
+
+def _hosts(network: DevNetwork, pds: CountingProxy, appview: CountingProxy) -> dict[str, str]:
+    """Where the hosts are that our service asks for; the network's DID documents name its PDS by localhost."""
+    named = f"localhost:{network.pds_port}"
+    return {APPVIEW_HOST: appview.url, PDS_HOST: pds.url, named: pds.url, "plc.directory": network.facts["plc_url"]}
+
+
+def test_an_account_is_connected_by_handle_and_app_password_and_measured(stage: Stage) -> None:
+    alice = stage.person("alice")
+    ref = alice.post("Hello")
+    stage.network.process()
+    given = {"handle": alice.handle, "app_password": alice.create_app_password("postfuze"), "keep_password": True}
+    stage.pds.clear()
+    connected = stage.service.call("POST", CONNECT, expect=201, json=given)
+    assert (connected["network_unique_id"], connected["username"]) == (alice.did, alice.handle)
+    assert [(call.method, call.status) for call in stage.pds.calls()] == [(CREATE_SESSION, 200)]
+    answer, calls = stage.health(connected["id"])
+    assert (answer["healthy"], calls) == (True, [(GET_SESSION, 200)])
+    job = stage.service.call("POST", f"social-accounts/{connected['id']}/imports", expect=202, json={})
+    assert job["status"] in ("pending", "running", "completed")
+    row = stage.analytics(stage.register(connected["id"], ref))["metrics_by_account"][0]
+    assert (row["source"], _counts(row)["likes"]) == ("live", 0)
+
+
+def test_a_wrong_password_and_an_unknown_handle_connect_nobody(stage: Stage) -> None:
+    alice = stage.person("alice")
+    stage.network.process()
+    for handle, password, field in (
+        (alice.handle, "aaaa-bbbb-cccc-dddd", "app_password"),
+        ("nobody-at-all.test", "aaaa-bbbb-cccc-dddd", "handle"),
+    ):
+        body = {"handle": handle, "app_password": password}
+        answer = stage.service.call("POST", CONNECT, expect=400, json=body)
+        assert [each["field"] for each in answer["errors"]] == [field]
+
+
+def test_a_session_that_was_ended_is_begun_again_by_the_password_until_that_is_deleted(stage: Stage) -> None:
+    alice = stage.person("alice")
+    stage.network.process()
+    given = {"handle": alice.handle, "app_password": alice.create_app_password("postfuze"), "keep_password": True}
+    account_id = str(stage.service.call("POST", CONNECT, expect=201, json=given)["id"])
+    ended = {"refresh_token": stage.network.expired_access_token(alice.did, scope=APP_PASSWORD_SCOPE)}
+    stage.service.call("PATCH", f"social-accounts/{account_id}", json=ended)
+    stage.expire_access_token(account_id, alice.did)
+    answer, calls = stage.health(account_id)
+    assert answer["healthy"] is True
+    assert calls == [(GET_SESSION, 400), (REFRESH_SESSION, 400), (CREATE_SESSION, 200), (GET_SESSION, 200)]
+
+    alice.revoke_app_password("postfuze")
+    stage.expire_access_token(account_id, alice.did)
+    answer, calls = stage.health(account_id)
+    assert (answer["healthy"], answer["status"]) == (False, "token_expired")
+    assert calls == [(GET_SESSION, 400), (REFRESH_SESSION, 400), (CREATE_SESSION, 401)]
+    _, calls = stage.health(account_id)
+    assert (CREATE_SESSION, 401) not in calls  # a password that was refused is not sent again
 
 
 def test_analytics_are_the_networks_own_counts_and_follow_them(stage: Stage) -> None:

@@ -1,0 +1,1 @@
+from accounts.tests.browser.chromium import page  # noqa: F401
