@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote_plus
 
@@ -393,19 +393,3 @@ def same_account(expected: str, answered: object) -> None:
         raise TypeError("expected an account id")
     if str(answered) != expected:
         raise TokenExpired(f"The token belongs to another account ({str(answered)[:64]}).")
-
-
-def instant(text: Any) -> datetime | None:
-    """The instant of an ISO 8601 text, in UTC if it names no offset; None if it is none."""
-    try:
-        told = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
-def epoch(text: str | None) -> datetime | None:
-    """The instant of a header in unix seconds; None if it is none."""
-    if not text or not text.isascii() or not text.isdecimal():
-        return None
-    return datetime.fromtimestamp(min(int(text[:20]), 2**33), UTC)

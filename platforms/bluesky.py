@@ -5,25 +5,14 @@ from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from platforms.base import (
-    TOKEN_GROUP,
-    Account,
-    Call,
-    Item,
-    Listing,
-    Raw,
-    Reading,
-    Request,
-    epoch,
-    pick,
-    same_account,
-)
+from platforms.base import TOKEN_GROUP, Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.bluesky_identity import APPVIEW, DID, SESSION_GROUP, BlueskyIdentity, limited_scope
 from platforms.bluesky_posts import POST, list_feed, read_posts
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
 from platforms.hosts import check_public_origin
 from platforms.oauth import Refresh
+from platforms.payloads import epoch
 from platforms.rates import Limit
 
 UNKNOWN_ACCOUNT = ("Profile not found", "Could not find user info for account")

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, instant, objects, page_after, pick
+from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, objects, page_after, pick
 from platforms.bluesky_identity import APPVIEW
-from platforms.payloads import lookup
+from platforms.payloads import instant, lookup
 
 COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
 # https://atproto.com/specs/record-key

@@ -2,11 +2,10 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
@@ -29,7 +28,7 @@ from platforms.errors import (
 from platforms.hosts import HostMap
 from platforms.oauth import App, Credentials, Refresh
 from platforms.payloads import decode, excerpt
-from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by
+from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by, retry_after
 from platforms.transport import Exchange, HttpTransport, Response, Transport
 
 T = TypeVar("T")
@@ -313,7 +312,7 @@ class Client:
             return error
         now = datetime.now(UTC)
         spent = _ask(self.platform.spent, response.headers, now)
-        named = error.retry_at or _retry_after(response.headers, now) or (spent and spent[1])
+        named = error.retry_at or retry_after(response.headers, now) or (spent and spent[1])
         named = named or now + timedelta(seconds=self.platform.backoff)
         error.retry_at = min(max(named, now + timedelta(seconds=1)), now + LONGEST_GATE)
         error.scope = error.scope or (spent and spent[0]) or self._whose(request)
@@ -370,18 +369,6 @@ def _by_status(status: int) -> type[PlatformError]:
     if status >= 500 or status in (408, 425) or 300 <= status < 400:
         return Unavailable
     return Rejected
-
-
-def _retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """`Retry-After` in seconds or as a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return now + timedelta(seconds=min(int(value[:20]), 10**7))
-    try:
-        named = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return named if named.tzinfo else named.replace(tzinfo=UTC)
 
 
 def _ask(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

@@ -4,19 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from platforms.base import (
-    Account,
-    Call,
-    Item,
-    Listed,
-    Listing,
-    Raw,
-    Reading,
-    Request,
-    instant,
-    pick,
-    same_account,
-)
+from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, ScopeMissing, TryLater
 from platforms.facebook_metrics import FIELDS, post_metrics
@@ -25,7 +13,7 @@ from platforms.facebook_posts import read_posts
 from platforms.facebook_videos import Resolved, resolve
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
-from platforms.payloads import count, lookup, to_count
+from platforms.payloads import count, instant, lookup, to_count
 
 ACCOUNT_METRICS = ("page_media_view", "page_total_media_view_unique", "page_views_total", "page_follows")
 LISTED = "id,created_time,permalink_url"

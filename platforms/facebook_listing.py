@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from platforms.base import Account, Call, Raw, Request, instant
+from platforms.base import Account, Call, Raw, Request
 from platforms.errors import (
     AccountNotFound,
     DeadlineExceeded,
@@ -20,6 +20,7 @@ from platforms.errors import (
 from platforms.facebook_metrics import METRICS, REACH, post_raw
 from platforms.graph_errors import MetricRefused, TooMuchData
 from platforms.graph_insights import next_cursor, rows_by_id, sift
+from platforms.payloads import instant
 
 NODE = "id,created_time,status_type,shares,attachments{media_type,type}"
 # Gated by pages_read_user_content: read apart, so that a refusal costs only these.

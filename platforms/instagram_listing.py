@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from platforms.base import Account, Call, Listed, Listing, Raw, Request, instant
+from platforms.base import Account, Call, Listed, Listing, Raw, Request
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing, TryLater
 from platforms.graph_errors import MetricRefused, NoInsights, TooMuchData, Unexplained
 from platforms.graph_insights import rows_by_id, text_at
 from platforms.instagram_memory import is_old, is_past
 from platforms.instagram_metrics import METRICS, NODE, media_raw, media_reasons
+from platforms.payloads import instant
 
 PAGE = 50
 SMALL = 10

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from platforms.errors import MalformedPayload
@@ -100,3 +101,19 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def instant(text: Any) -> datetime | None:
+    """The instant of an ISO 8601 text, in UTC if it names no offset; None if it is none."""
+    try:
+        told = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def epoch(text: str | None) -> datetime | None:
+    """The instant of a header in unix seconds; None if it is none."""
+    if not text or not text.isascii() or not text.isdecimal():
+        return None
+    return datetime.fromtimestamp(min(int(text[:20]), 2**33), UTC)

@@ -14,8 +14,6 @@ from platforms.base import (
     Raw,
     Reading,
     Request,
-    epoch,
-    instant,
     objects,
     page_after,
     pick,
@@ -24,6 +22,7 @@ from platforms.base import (
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import App, Credentials, Refresh, TokenSet
+from platforms.payloads import epoch, instant
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
 from platforms.pinterest_consent import PinterestConsent
 from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from platforms.base import Account, Call, Raw, Request, instant, pick
+from platforms.base import Account, Call, Raw, Request, pick
 from platforms.errors import (
     AccountNotFound,
     MalformedPayload,
@@ -17,7 +17,7 @@ from platforms.errors import (
     TokenExpired,
     TryLater,
 )
-from platforms.payloads import lookup, to_count
+from platforms.payloads import instant, lookup, to_count
 
 METRICS = ("IMPRESSION", "PIN_CLICK", "OUTBOUND_CLICK", "SAVE")
 VIDEO_METRIC = "VIDEO_MRC_VIEW"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from platforms.base import Raw, instant, pick
+from platforms.base import Raw, pick
 from platforms.dimensions import Dimension
-from platforms.payloads import lookup, to_count
+from platforms.payloads import instant, lookup, to_count
 from platforms.pinterest_analytics import VIDEO_METRIC, covers, total
 
 FIELDS = {

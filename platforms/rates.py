@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Protocol, get_args
 from zoneinfo import ZoneInfo
 
@@ -158,3 +159,15 @@ class _Counter:
             return next_midnight(self.limit.zone, time.time())
         reset = self.strategy.get_window_stats(self.item, self.key).reset_time
         return datetime.fromtimestamp(max(reset, time.time() + 1), UTC)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """`Retry-After` in seconds or as a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return now + timedelta(seconds=min(int(value[:20]), 10**7))
+    try:
+        named = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return named if named.tzinfo else named.replace(tzinfo=UTC)

@@ -5,26 +5,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from platforms.base import (
-    Account,
-    Call,
-    Item,
-    Listed,
-    Listing,
-    Raw,
-    Reading,
-    Request,
-    instant,
-    objects,
-    pick,
-    same_account,
-)
+from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, objects, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
 from platforms.graph_errors import TOO_YOUNG, MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
 from platforms.oauth import App, Credentials, Refresh, TokenSet
-from platforms.payloads import to_count
+from platforms.payloads import instant, to_count
 from platforms.rates import Limit
 from platforms.threads_consent import ThreadsConsent
 from platforms.threads_posts import FIELDS, post_metrics, read_posts

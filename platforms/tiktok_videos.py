@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, by_ids, epoch, objects, pick
+from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, by_ids, objects, pick
 from platforms.dimensions import Dimension
 from platforms.errors import Gone, NeedsOwner, PlatformError, Rejected, ScopeMissing, Unavailable
-from platforms.payloads import lookup
+from platforms.payloads import epoch, lookup
 
 FIELDS = {
     Dimension.IMPRESSIONS: "view_count",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from platforms.base import Platform, Raw, epoch, listed
+from platforms.base import Platform, Raw, listed
 from platforms.errors import (
     BudgetExhausted,
     Gone,
@@ -18,6 +18,7 @@ from platforms.errors import (
     ScopeMissing,
     Unavailable,
 )
+from platforms.payloads import epoch
 
 WINDOW = ("", "about:blank", "rate-limit-exceeded", "88")
 """How X names a window that is spent, besides by HTTP 429."""

@@ -16,7 +16,6 @@ from platforms.base import (
     Reading,
     Request,
     by_key,
-    instant,
     listed,
     page_after,
     pick,
@@ -24,7 +23,7 @@ from platforms.base import (
 )
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, MalformedPayload, PlatformError, ScopeMissing
-from platforms.payloads import lookup
+from platforms.payloads import instant, lookup
 from platforms.x_errors import VOCABULARIES, VocabularyRefused, XErrors, failed_items, hides_posts
 from platforms.x_metrics import created_at, is_young, media_keys
 

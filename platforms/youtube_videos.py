@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from platforms.base import Item, Listed, Raw, by_ids, instant, pick
-from platforms.payloads import lookup
+from platforms.base import Item, Listed, Raw, by_ids, pick
+from platforms.payloads import instant, lookup
 
 VIDEO = r"([A-Za-z0-9_-]{11})"
 COUNTS = ("viewCount", "likeCount", "commentCount")
