@@ -65,17 +65,26 @@ def is_public(address: str) -> bool:
 def check_public_origin(origin: str, *, mapped: Container[str] = ()) -> str:
     """An `https://host[:port]` origin in canonical form; ValueError if it is none, or plainly not a public one.
 
-    A host in `mapped` is pointed elsewhere by whoever runs the service: it need not look public, nor be asked by https.
+    A host in `mapped` is pointed elsewhere by whoever runs the service, and need not look public.
     """
     expected = "must be an https origin such as https://pds.example.com"
     parts = _parts(origin.strip(), expected)
     host, netloc = _authority(parts, expected)
-    trusted = names_host(mapped, host, netloc)
-    if parts.scheme not in (("https", "http") if trusted else ("https",)) or parts.path not in ("", "/") or parts.query:
+    if parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
         raise ValueError(expected)
-    if not trusted:
+    if not names_host(mapped, host, netloc):
         _check_looks_public(host)
     return f"https://{netloc}"
+
+
+def secured(origin: str, *, mapped: Container[str]) -> str:
+    """An http origin in https, if its host is in `mapped`: how that is really called, the mapping says."""
+    try:
+        parts = urlsplit(origin)
+        trusted = names_host(mapped, str(parts.hostname), parts.netloc)
+    except ValueError:
+        return origin
+    return parts._replace(scheme="https").geturl() if trusted and parts.scheme == "http" else origin
 
 
 def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:

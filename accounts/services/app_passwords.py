@@ -9,7 +9,7 @@ from django.db import connection
 from accounts.models import SocialAccount
 from accounts.services import access, connections
 from accounts.services.gates import DatabaseGates
-from platforms import registry
+from platforms import hosts, registry
 from platforms.base import Account, Call
 from platforms.client import Client
 from platforms.consent import Candidate
@@ -36,12 +36,12 @@ def connect(
 
 def _identified(platform: str, mode: str, name: str) -> Candidate:
     """Whose a name is. Hosts that it leads to are checked as a caller's are."""
-    adapter, nobody = registry.get(platform), Account(id="", network_unique_id="")
+    adapter, nobody, mapped = registry.get(platform), Account(id="", network_unique_id=""), settings.PLATFORM_HOST_MAP
     call: Call[Candidate] = adapter.identify(name)
     found = _client(platform, mode, nobody, "").run(call)
     try:
         extra = {
-            key: adapter.check_extra(key, value, mapped=settings.PLATFORM_HOST_MAP)
+            key: adapter.check_extra(key, hosts.secured(value, mapped=mapped), mapped=mapped)
             for key, value in found.extra.items()
         }
     except ValueError as error:

@@ -18,7 +18,7 @@ from platforms.errors import (
     TokenExpired,
     Unavailable,
 )
-from platforms.hosts import HostMap
+from platforms.hosts import HostMap, secured
 from platforms.oauth import Credentials
 from platforms.tests.replay import Answers
 
@@ -156,9 +156,8 @@ def test_the_password_is_not_repeated_by_an_error() -> None:
     assert PASSWORD not in f"{caught.value.detail} {caught.value.evidence}"
 
 
-def test_a_mapped_server_may_be_asked_without_https() -> None:
+def test_a_mapped_server_may_be_documented_without_https() -> None:
     mapped = HostMap({"localhost:2583": "http://127.0.0.1:2583"}).mapping
-    assert BLUESKY.check_extra("pds_host", "http://localhost:2583", mapped=mapped) == "https://localhost:2583"
-    for private in ("http://localhost:2583", "https://localhost:2583", "http://pds.example.com"):
-        with pytest.raises(ValueError, match="must be"):
-            BLUESKY.check_extra("pds_host", private)
+    assert secured("http://localhost:2583", mapped=mapped) == "https://localhost:2583"
+    for other in ("http://localhost:2584", "http://pds.example.com", "https://localhost:2583", "http://[", "nonsense"):
+        assert secured(other, mapped=mapped) == other
