@@ -20,7 +20,7 @@ NOTHING_YET = "No metrics have been collected for this account yet."
 
 def post_analytics(post_id: UUID, reports: Sequence[TargetReport]) -> dict[str, Any]:
     """The newest snapshot of each target, totals, and what is missing and why."""
-    rows = [post_row(vars(each.row)) | {"source": _source(each)} for each in reports if each.row is not None]
+    rows = [post_row(vars(each.row), source=_source(each)) for each in reports if each.row is not None]
     live = sum(each.is_live for each in reports)
     return {
         "post_id": str(post_id),
@@ -84,7 +84,6 @@ def account_metrics(report: AccountReport) -> dict[str, Any]:
         "source": _source(report),
         "captured_at": render(row.captured_at),
         **account_row(vars(row)),
-        "raw": row.raw,
         **error,
     }
 

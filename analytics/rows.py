@@ -14,8 +14,8 @@ ACCOUNT_DIMENSIONS = tuple(dimension.value for dimension in AccountDimension)
 ACCOUNT_COLUMNS = ("id", "captured_at", *ACCOUNT_DIMENSIONS)
 
 
-def post_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One snapshot of a target, with a reason for each null dimension and for no other."""
+def post_row(row: Mapping[str, Any], *, source: str | None = None) -> dict[str, Any]:
+    """One snapshot of a target, with a reason for each null dimension and for no other; and where it is from."""
     values = {name: row[name] for name in DIMENSIONS}
     return {
         "target_id": str(row["target_id"]),
@@ -23,14 +23,16 @@ def post_row(row: Mapping[str, Any]) -> dict[str, Any]:
         **values,
         "engagement_rate": row["engagement_rate"],
         "captured_at": render(row["captured_at"]),
+        **({} if source is None else {"source": source}),
         "unavailable": _reasons(values, row["unavailable"], _reported(row["platform"])),
     }
 
 
 def account_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of one snapshot of an account."""
+    """One snapshot of an account, with the platform's answer and a reason for each number that is null."""
     values = {name: row[name] for name in ACCOUNT_DIMENSIONS}
-    return {**values, "unavailable": _reasons(values, row["unavailable"], _reported_of_account(row["platform"]))}
+    reasons = _reasons(values, row["unavailable"], _reported_of_account(row["platform"]))
+    return {**values, "raw": row.get("raw"), "unavailable": reasons}
 
 
 @cache

@@ -244,21 +244,21 @@ class CoverageSerializer(serializers.Serializer[Any]):
     missing = serializers.IntegerField()
 
 
-HistoryRowSerializer = type(
-    "HistoryRow",
-    (serializers.Serializer,),
-    {
+def _row(name: str, **more: serializers.Field[Any, Any, Any, Any]) -> type[serializers.Serializer[Any]]:
+    fields = {
         "target_id": serializers.UUIDField(),
         "platform": serializers.ChoiceField(choices=registry.choices()),
         **_counts(DIMENSIONS),
         "engagement_rate": serializers.FloatField(allow_null=True),
         "captured_at": TimeField(),
+        **more,
         "unavailable": serializers.DictField(child=serializers.CharField()),
-    },
-)
-AnalyticsRowSerializer = type(
-    "AnalyticsRow", (HistoryRowSerializer,), {"source": serializers.ChoiceField(choices=["live", "snapshot"])}
-)
+    }
+    return type(name, (serializers.Serializer,), fields)
+
+
+HistoryRowSerializer = _row("HistoryRow")
+AnalyticsRowSerializer = _row("AnalyticsRow", source=serializers.ChoiceField(choices=["live", "snapshot"]))
 TotalsSerializer = type(
     "Totals", (serializers.Serializer,), {f"total_{name}": serializers.IntegerField() for name in DIMENSIONS}
 )

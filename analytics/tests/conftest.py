@@ -16,7 +16,7 @@ from analytics.tests.factories import PostFactory, TargetFactory
 from platforms.dimensions import Dimension
 
 COUNTS = [dimension.value for dimension in Dimension]
-ROW = ["target_id", "platform", *COUNTS, "engagement_rate", "captured_at", "unavailable", "source"]
+ROW = ["target_id", "platform", *COUNTS, "engagement_rate", "captured_at", "source", "unavailable"]
 SKIPPED = ["target_id", "platform", "code", "detail", "retryable", "retry_after", "last_captured_at"]
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

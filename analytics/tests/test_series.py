@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 live = pytest.mark.django_db(transaction=True)
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 NUMBERS = ["followers", "following", "posts_count", "impressions", "reach", "profile_views"]
-KEYS = ["social_account_id", "network", "source", "captured_at", *NUMBERS, "unavailable", "raw"]
+KEYS = ["social_account_id", "network", "source", "captured_at", *NUMBERS, "raw", "unavailable"]
 
 
 @pytest.fixture
