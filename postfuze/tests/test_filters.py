@@ -8,7 +8,10 @@ from postfuze.api.times import parse
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize(("name", "value"), [("token", "x"), ("since", "soon"), ("since", "1969-01-01")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("token", "x"), ("token", ""), ("since", "soon"), ("since", "1969-01-01"), ("since", ""), ("since", " ")],
+)
 def test_a_malformed_parameter_is_named(api: Any, problem: Any, name: str, value: str) -> None:
     body = problem(api.get("/api/v1/users", {name: value}), 400, "validation_failed")
     assert body["errors"][0]["field"] == name
