@@ -50,7 +50,19 @@ def record_success(account: SocialAccount) -> None:
     alive = SocialAccount.objects.filter(pk=account.pk, deleted_at=None)
     alive.update(**cleared)
     account.last_ok_at, account.last_error_code = now, ""
-    alive.filter(status=Status.TOKEN_EXPIRED).update(status=Status.ACTIVE, token_retry_at=None, updated_at=now)
+    dead = alive.filter(status=Status.TOKEN_EXPIRED)
+    if dead.exists():
+        _revive(dead)
+
+
+def _revive(dead: QuerySet[SocialAccount]) -> None:
+    """A token that was given up works after all: who was told that it is dead is told of this, once."""
+    with transaction.atomic():
+        account = dead.select_for_update().first()
+        if account is not None:
+            account.status, account.token_retry_at = Status.ACTIVE, None
+            account.save(update_fields=["status", "token_retry_at", "updated_at"])
+            emit_account_event(account, "account.connected")
 
 
 def record_error(account: SocialAccount, error: PlatformError) -> None:

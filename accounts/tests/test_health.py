@@ -153,7 +153,7 @@ def test_an_expired_account_returns_when_its_platform_accepts_it_again(sandbox: 
     sandbox.fault("x", "refuse_refresh", group="token")
     SocialAccount.objects.update(token_expires_at=timezone.now())
     assert standing(probe(account)) == ("token_expired", "token_expired")
-    assert told() == ["account.token_expired"] * 2  # once for each flip
+    assert told() == ["account.token_expired", "account.connected", "account.token_expired"]  # once for each flip
 
 
 def test_a_token_without_a_refresh_token_is_refused_for_good(sandbox: Any, probe: Any) -> None:

@@ -104,6 +104,16 @@ def test_success_returns_an_expired_account_and_clears_what_was_wrong() -> None:
     assert account.updated_at > before.updated_at
 
 
+def test_who_heard_of_a_dead_token_hears_once_that_it_works_again() -> None:
+    account = SocialAccountFactory()
+    accept(account)
+    refuse(account)
+    accept(account)
+    accept(account)
+    assert told() == ["account.token_expired", "account.connected"]
+    assert WebhookEvent.objects.get(type="account.connected").data["status"] == "active"
+
+
 @pytest.mark.parametrize("status", ["disabled", "revoked"])
 def test_success_enables_nobody_who_was_disabled_or_revoked(status: str) -> None:
     account = SocialAccountFactory(status=status)
@@ -185,7 +195,7 @@ def test_those_that_flipped_are_tried_again_soon_and_return_by_themselves(many: 
         assert account.token_retry_at - timezone.now() <= timedelta(minutes=10)
         accept(account)
     assert statuses(many) == ["active"] * 6
-    assert told() == ["account.token_expired"] * 3
+    assert told() == ["account.token_expired"] * 3 + ["account.connected"] * 3
 
 
 def test_those_that_seemed_revoked_are_tried_again_too(many: list[SocialAccount]) -> None:
