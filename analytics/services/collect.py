@@ -274,7 +274,8 @@ def collect_now(*, targets: QuerySet[Target] | None = None, accounts: QuerySet[S
     """Make rows due at once, for staff. Returns how many. Gone posts are looked for and dead tokens tried again."""
     moved = 0
     if targets is not None:
-        wanted = targets.filter(status=TargetStatus.PUBLISHED, deleted_at=None).exclude(platform_post_id=None)
+        live = targets.filter(status=TargetStatus.PUBLISHED, deleted_at=None, platform__in=due.WITH_POSTS)
+        wanted = live.exclude(platform_post_id=None)
         ids = list(wanted.values_list("pk", flat=True))
         again = Target.objects.filter(pk__in=ids)
         moved += again.update(next_collect_at=Now(), gone_at=None, missing_count=0, failures=0, updated_at=Now())

@@ -14,6 +14,7 @@ from analytics.models import Post, PostStatus, Target, TargetStatus
 from analytics.serializers import PostSerializer
 from analytics.services import content
 from analytics.services.lanes import lane_of
+from platforms import registry
 
 
 class UnknownAccount(Exception):
@@ -111,7 +112,7 @@ def _new_target(post: Post, account: SocialAccount, given: dict[str, Any]) -> Ta
         platform_post_url=given.get("platform_post_url") or "",
         published_at=given.get("published_at") or (post.published_at if published else None),
         status=TargetStatus.PUBLISHED if published else TargetStatus.PENDING,
-        next_collect_at=timezone.now() if published else None,
+        next_collect_at=timezone.now() if published and registry.get(account.platform).has_posts else None,
     )
 
 
@@ -172,7 +173,7 @@ def _apply_target(target: Target, given: dict[str, Any]) -> None:
     if target.status != TargetStatus.PUBLISHED:
         target.next_collect_at = target.claim = target.claimed_until = None
     elif target.platform_post_id != was_id or was_status != TargetStatus.PUBLISHED:
-        target.next_collect_at = timezone.now()
+        target.next_collect_at = timezone.now() if registry.get(target.platform).has_posts else None
         target.claim = target.claimed_until = target.gone_at = target.last_error_at = None
         target.failures = target.missing_count = 0
         target.last_error_code = target.last_error_detail = ""

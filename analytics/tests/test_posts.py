@@ -11,6 +11,7 @@ from django.db import connection
 from accounts.services import connections
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
 from analytics.models import Post, Target
+from analytics.services.collect import collect_now
 from analytics.services.posts import rolled_up
 from analytics.tests.posts import POSTS, account_fixture, client_fixture, problem  # noqa: F401
 
@@ -56,6 +57,20 @@ def test_a_post_without_platform_post_ids_is_not_collected(client, account):
     assert (body["status"], body["targets"][0]["status"]) == ("queued", "pending")
     assert body["targets"][0]["platform_post_id"] is None
     assert Target.objects.get().next_collect_at is None
+
+
+def test_a_post_on_a_platform_without_post_metrics_is_never_due(client, account):
+    shop = SocialAccountFactory(
+        platform="google_business", network_unique_id="123", organization=account.organization, mode=account.mode
+    )
+    post_id = "accounts/1/locations/123/localPosts/5"
+    body = client.post(POSTS, {"targets": [{"account_id": str(shop.pk), "platform_post_id": post_id}]}).json()
+    assert (body["status"], Target.objects.get().next_collect_at) == ("published", None)
+    address = f"{POSTS}/{body['id']}/targets/{body['targets'][0]['id']}"
+    assert client.patch(address, {"status": "failed"}).status_code == 200
+    assert client.patch(address, {"status": "published"}).json()["status"] == "published"
+    assert Target.objects.get().next_collect_at is None
+    assert collect_now(targets=Target.objects.all()) == 0
 
 
 def test_a_repeated_external_ref_answers_the_first_post_whatever_else_the_body_says(client, account):
