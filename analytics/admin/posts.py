@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilte
 from unfold.decorators import action, display
 
 from accounts.admin.accounts import DeletedFilter, ErrorFilter
+from accounts.services.health import UNCALLABLE
 from analytics import staff
 from analytics.admin.charts import line_chart
 from analytics.admin.words import NAMED_ACCOUNTS, NAMED_POSTS, account_name, target_name
@@ -21,6 +22,14 @@ from analytics.rows import DIMENSIONS
 from analytics.services import collect
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link, link_to, list_url, row_url, short
 
+COLLECTING_COLOURS = {
+    "due": "info",
+    "collecting": "info",
+    "gone": "danger",
+    "missing": "warning",
+    "paused": "warning",
+    "scheduled": "success",
+}
 STATUS_COLOURS = {
     "published": "success",
     "partial": "warning",
@@ -266,16 +275,15 @@ class TargetAdmin(CollectAdmin):
     def name(self, row: Target) -> str:
         return target_name(row)
 
-    @display(
-        description="collecting",
-        label={"due": "info", "collecting": "info", "gone": "danger", "missing": "warning", "scheduled": "success"},
-    )
+    @display(description="collecting", label=COLLECTING_COLOURS)
     def collecting(self, row: Target) -> str:
         now = timezone.now()
         if row.gone_at is not None:
             return "gone"
-        if row.next_collect_at is None:
+        if row.next_collect_at is None or row.account.deleted_at is not None:
             return "never"
+        if row.account.status in UNCALLABLE:
+            return "paused"
         if row.claimed_until is not None and row.claimed_until > now:
             return "collecting"
         if row.missing_count:

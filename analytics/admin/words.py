@@ -8,7 +8,8 @@ from platforms import registry
 from platforms.dimensions import Reason
 from postfuze.admin import short
 
-NAMED_ACCOUNTS = Prefetch("account", SocialAccount.objects.only("platform", "username", "network_unique_id"))
+OF_ACCOUNT = ("platform", "username", "network_unique_id", "status", "deleted_at")
+NAMED_ACCOUNTS = Prefetch("account", SocialAccount.objects.only(*OF_ACCOUNT))
 NAMED_TARGETS = Prefetch("target", Target.objects.only("platform", "platform_post_id"))
 NAMED_POSTS = Prefetch("post", Post.objects.only("external_ref"))
 """As much of a row as its name takes."""

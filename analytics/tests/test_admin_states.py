@@ -1,0 +1,39 @@
+"""What staff are told of how collecting and importing go."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from accounts.tests.factories import SocialAccountFactory
+from analytics.models import ImportJob, ImportSchedule, Target
+from analytics.tests.factories import TargetFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ({}, "due"),
+        ({"status": "token_expired"}, "due"),
+        ({"status": "disabled"}, "paused"),
+        ({"status": "revoked"}, "paused"),
+        ({"deleted_at": timezone.now()}, "never"),
+    ],
+)
+def test_a_target_of_an_account_that_is_not_called_is_not_said_to_be_due(account: dict[str, Any], said: str) -> None:
+    target = TargetFactory(account=SocialAccountFactory(**account))
+    assert admin.site.get_model_admin(Target).collecting(target) == said
+
+
+def test_imports_of_accounts_of_the_same_name_are_told_apart(client: Any) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    for platform, label in (("tiktok", "TikTok"), ("google_business", "Google Business Profile")):
+        account = SocialAccountFactory(platform=platform, username="acme")
+        job = ImportJob.objects.create(account=account)
+        ImportSchedule.objects.create(account=account, next_at=timezone.now())
+        for address in ("importjob/", f"importjob/{job.pk}/change/", "importschedule/"):
+            assert label in client.get(f"/admin/analytics/{address}").content.decode()
