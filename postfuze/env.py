@@ -77,6 +77,13 @@ def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
+def hosts(value: str) -> list[str]:
+    """At least one host name: with none, nobody would be answered."""
+    if not (found := names(value)):
+        raise ValueError("it names no host")
+    return found
+
+
 def origin(value: str) -> str:
     """An http(s) address without query, its trailing slash removed."""
     parts = urlsplit(value)

@@ -19,7 +19,7 @@ PROCESS = env("POSTFUZE_PROCESS", parse.one_of("web", "beat", "worker", "command
 
 SECRET_KEY = env("SECRET_KEY")
 DEBUG = env("DEBUG", parse.boolean, False)
-ALLOWED_HOSTS = env("ALLOWED_HOSTS", parse.names, ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env("ALLOWED_HOSTS", parse.hosts, ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS", parse.origins, [])
 
 INSTALLED_APPS = [

@@ -75,6 +75,7 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (env.share, "2"),
         (env.share, "nan"),
         (env.one_of("a", "b"), "c"),
+        (env.hosts, " , "),
         (env.origin, "127.0.0.1:9001"),
         (env.origin, "ftp://x"),
         (env.origin, "http://x:99999"),
