@@ -56,5 +56,13 @@ def test_what_is_not_there_is_a_503_that_names_it(client: Any, settings: Any, pr
     assert "127.0.0.1" not in response.content.decode()
 
 
+def test_a_database_that_is_down_is_waited_for_once(client: Any, problem: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(health, "database_answers", refuse)
+    monkeypatch.setattr(health, "migrations_are_applied", lambda: pytest.fail("it was asked again"))
+    body = problem(client.get("/api/v1/ready"), 503, "unavailable")
+    assert {name: found["ok"] for name, found in body["checks"].items()} == {"database": False, "migrations": False}
+    assert body["last_collection_pass"] is None
+
+
 def refuse() -> None:
     raise OperationalError("connection to 127.0.0.1 refused")
