@@ -67,4 +67,4 @@ class Target(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.platform} {self.platform_post_id or self.id}"
+        return f"{self.get_platform_display()} {self.platform_post_id or self.id}"

@@ -37,3 +37,17 @@ def test_imports_of_accounts_of_the_same_name_are_told_apart(client: Any) -> Non
         ImportSchedule.objects.create(account=account, next_at=timezone.now())
         for address in ("importjob/", f"importjob/{job.pk}/change/", "importschedule/"):
             assert label in client.get(f"/admin/analytics/{address}").content.decode()
+
+
+def test_accounts_and_targets_are_named_as_their_platform_writes_itself(client: Any) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    account = SocialAccountFactory(platform="google_business", username="Acme Cafe", last_error_code="platform_error")
+    account.last_error_at = timezone.now()
+    account.save()
+    target = TargetFactory(account=SocialAccountFactory(platform="tiktok"), platform_post_id="123")
+    for address, name in (
+        (f"accounts/socialaccount/{account.pk}/change/", "Google Business Profile Acme Cafe"),
+        (f"analytics/target/{target.pk}/change/", "TikTok 123"),
+        ("", "Google Business Profile Acme Cafe"),
+    ):
+        assert name in client.get(f"/admin/{address}").content.decode()
