@@ -279,8 +279,10 @@ def variants(body: Any) -> Iterator[tuple[str, Any]]:
 
 
 def paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inner:
+    """Where the fields are; of a list the first two items and the last, which stand for those between them."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(value, list) and 1 < key < len(value) - 1:
+            continue
         yield (*above, key)
         yield from paths(each, (*above, key))
 
