@@ -10,7 +10,7 @@ dev:
 	@$(PYTHON) postfuze/bootstrap.py dev
 
 test: dev
-	$(RUN) pytest -n 2 -m "not real"
+	$(RUN) pytest -n 3 -m "not real"
 
 test-real: dev
 	$(RUN) pytest -m real

@@ -31,9 +31,9 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("fuzz")
-    with Stage(folder, database_url(folder), name="fuzz", LOG_LEVEL="error").playing() as stage:
+    with Stage(folder, database_url(folder), name=f"fuzz_{worker_id}", LOG_LEVEL="error").playing() as stage:
         yield stage
 
 
