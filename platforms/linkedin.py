@@ -54,9 +54,6 @@ class LinkedIn(LinkedInConsent, LinkedInErrors):
     def headers_for(self, account: Account) -> Mapping[str, str]:
         return {"LinkedIn-Version": self.version_for(account), "X-Restli-Protocol-Version": "2.0.0"}
 
-    def version_for(self, account: Account) -> str:
-        return str(account.settings.get("version") or self.api_version)
-
     def limits_for(self, account: Account) -> tuple[Limit, ...]:
         return self.limits if account.settings.get("tier") == "development" else ()
 

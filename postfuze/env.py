@@ -73,6 +73,18 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def graph_version(value: str) -> str:
+    if not re.fullmatch(r"v\d{1,3}\.\d{1,2}", value, re.ASCII):
+        raise ValueError("expected a version of the Graph API, as v26.0")
+    return value
+
+
+def monthly_version(value: str) -> str:
+    if not re.fullmatch(r"20\d\d(0[1-9]|1[0-2])", value, re.ASCII):
+        raise ValueError("expected a year and a month, as 202609")
+    return value
+
+
 def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 

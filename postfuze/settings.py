@@ -143,10 +143,15 @@ SANDBOX_PORT = env("SANDBOX_PORT", parse.port, 8001)
 SANDBOX_URL = env("SANDBOX_URL", parse.origin, f"http://127.0.0.1:{SANDBOX_PORT}")
 X_VOCABULARY = env("X_VOCABULARY", parse.one_of("tweet", "post"), "tweet")
 X_IMPORTS = env("X_IMPORTS", parse.boolean, False)  # X bills every post of a listing
-INSTAGRAM_API_VERSION = env("INSTAGRAM_API_VERSION", default="v26.0")
+FACEBOOK_API_VERSION = env("FACEBOOK_API_VERSION", parse.graph_version, "v26.0")
+INSTAGRAM_API_VERSION = env("INSTAGRAM_API_VERSION", parse.graph_version, "v26.0")
+LINKEDIN_VERSION = env("LINKEDIN_VERSION", parse.monthly_version, "202609")
+LINKEDIN_TIER = env("LINKEDIN_TIER", parse.one_of("standard", "development"), "standard")
 PLATFORM_SETTINGS = {
     "x": {"vocabulary": X_VOCABULARY, "imports": X_IMPORTS},
+    "facebook": {"api_version": FACEBOOK_API_VERSION},
     "instagram": {"api_version": INSTAGRAM_API_VERSION},
+    "linkedin": {"api_version": LINKEDIN_VERSION, "tier": LINKEDIN_TIER},
 }
 CONNECT_REDIRECT_HOSTS = [name.lower() for name in env("CONNECT_REDIRECT_HOSTS", parse.names, [])]
 WEBHOOK_ALLOWED_HOSTS = [name.lower() for name in env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])]

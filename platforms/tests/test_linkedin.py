@@ -64,7 +64,7 @@ def test_every_call_names_version_and_protocol() -> None:
     probe(transport := Answers(lambda exchange: (200, ME)))
     assert transport.asked[0].headers["LinkedIn-Version"] == "202609"
     assert transport.asked[0].headers["X-Restli-Protocol-Version"] == "2.0.0"
-    probe(transport, account_of("linkedin", {"settings": {"version": "202701"}}))
+    probe(transport, account_of("linkedin", {"settings": {"api_version": "202701"}}))
     assert transport.asked[1].headers["LinkedIn-Version"] == "202701"
 
 

@@ -75,6 +75,8 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (env.share, "2"),
         (env.share, "nan"),
         (env.one_of("a", "b"), "c"),
+        (env.graph_version, "26.0"),
+        (env.monthly_version, "202613"),
         (env.hosts, " , "),
         (env.origin, "127.0.0.1:9001"),
         (env.origin, "ftp://x"),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from platforms import registry
+
 KEY = "dGVzdC1vbmx5LWtleS10aGF0LWVuY3J5cHRzLW5vbmU="
 GOOD = {"SECRET_KEY": "0123456789abcdef" * 4, "TOKEN_ENCRYPTION_KEYS": KEY, "ENV_FILE": "", "PATH": os.environ["PATH"]}
 ASKED = ["DATABASES", "CELERY_TASK_ALWAYS_EAGER", "PROCESS_SHARE_OF_LIMITS", "SECURE_SSL_REDIRECT", "CELERY_BROKER_URL"]
@@ -77,3 +79,8 @@ def test_every_variable_that_is_read_is_in_the_example() -> None:
     names = [part.partition('"')[0] for part in source.split(' env("')[1:]]
     assert len(names) > 20
     assert [name for name in names if f"{name}=" not in example] == []
+
+
+@pytest.mark.parametrize("key", [key for key, given in settings.PLATFORM_SETTINGS.items() if "api_version" in given])
+def test_where_no_version_is_set_it_is_the_adapters(key: str) -> None:
+    assert settings.PLATFORM_SETTINGS[key]["api_version"] == registry.get(key).api_version
