@@ -105,4 +105,4 @@ class SocialAccount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_platform_display()} {self.username or self.network_unique_id}"
+        return f"{self.get_platform_display()} {self.username or self.display_name or self.network_unique_id}"

@@ -8,7 +8,7 @@ from platforms import registry
 from platforms.dimensions import Reason
 from postfuze.admin import short
 
-OF_ACCOUNT = ("platform", "username", "network_unique_id", "status", "deleted_at")
+OF_ACCOUNT = ("platform", "username", "display_name", "network_unique_id", "status", "deleted_at")
 NAMED_ACCOUNTS = Prefetch("account", SocialAccount.objects.only(*OF_ACCOUNT))
 NAMED_TARGETS = Prefetch("target", Target.objects.only("platform", "platform_post_id"))
 NAMED_POSTS = Prefetch("post", Post.objects.only("external_ref"))
@@ -38,7 +38,7 @@ def reason_in_words(reason: str, platform: str) -> str:
 
 def account_name(account: SocialAccount) -> str:
     """An account beside its platform's name."""
-    return short(account.username or account.network_unique_id)
+    return short(account.username or account.display_name or account.network_unique_id)
 
 
 def target_name(target: Target) -> str:

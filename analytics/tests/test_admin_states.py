@@ -44,8 +44,11 @@ def test_accounts_and_targets_are_named_as_their_platform_writes_itself(client: 
     account = SocialAccountFactory(platform="google_business", username="Acme Cafe", last_error_code="platform_error")
     account.last_error_at = timezone.now()
     account.save()
-    target = TargetFactory(account=SocialAccountFactory(platform="tiktok"), platform_post_id="123")
+    nameless = SocialAccountFactory(platform="tiktok", username="", display_name="Jane Roe")
+    target = TargetFactory(account=nameless, platform_post_id="123")
     for address, name in (
+        (f"accounts/socialaccount/{nameless.pk}/change/", "TikTok Jane Roe"),
+        ("analytics/target/", "Jane Roe"),
         (f"accounts/socialaccount/{account.pk}/change/", "Google Business Profile Acme Cafe"),
         (f"analytics/target/{target.pk}/change/", "TikTok 123"),
         ("", "Google Business Profile Acme Cafe"),
