@@ -39,6 +39,7 @@ CALLS = {
 }
 LATENCY_MS = 200
 X_ACCOUNTS = 10
+YEAR = 31_536_000
 
 
 @dataclass
@@ -71,6 +72,20 @@ class Play:
             seed.posts(each, seed.old_ids("x", each.network_unique_id, self.targets // X_ACCOUNTS))
         seed.settle()
         return made
+
+    @cached_property
+    def post(self) -> str:
+        """The path of a post with a target on each of ten accounts."""
+        post = Post.objects.create(organization=self.organization, mode="test", status=TargetStatus.PUBLISHED)
+        for account in self.x_accounts:
+            target = account.targets.filter(post__targets__isnull=False)[0]
+            Target.objects.filter(pk=target.pk).update(post=post)
+        return f"/api/v1/posts/{post.pk}"
+
+    def same_bytes(self) -> str:
+        """Where the stored answer of that post is had without reading anything."""
+        (self.stage.folder / "answer.json").write_text(self.get(f"{self.post}/analytics?max_age={YEAR}").text)
+        return f"{self.stage.address}/api/v1/bench/same-bytes"
 
     def get(self, path: str) -> requests.Response:
         answer = self.stage.session.get(
@@ -155,6 +170,22 @@ def collect(play: Play) -> Iterator[Row]:
     yield label, f"{done['snapshots'] / done['seconds']:.0f} /s ({done['seconds']:.1f} s)", bar
 
 
+def memory(play: Play) -> Iterator[Row]:
+    """The most memory that one process of `manage.py collect --platform x` takes, by how many targets are due"""
+    ids = [each.pk for each in play.x_accounts]
+    due = Target.objects.filter(account__in=ids)
+    most: list[int] = []
+    for count in (play.targets // 100, play.targets):
+        due.update(next_collect_at=None, claim=None, claimed_until=None)
+        due.filter(pk__in=due.order_by("pk")[:count].values("pk")).update(next_collect_at=timezone.now())
+        begun = time.perf_counter()
+        most.append(play.stage.most_memory("collect", "--platform", "x", "--json"))
+        took = time.perf_counter() - begun
+        left = due.filter(next_collect_at__lte=timezone.now()).count()
+        yield f"{count} due, {count - left} collected in {took:.0f} s", f"{most[-1] / 2**20:.0f} MiB", ""
+    yield "so", f"{most[1] / most[0]:.2f} x", "flat"
+
+
 def claim(play: Play) -> Iterator[Row]:
     """Claiming due targets in batches of 100, nothing else"""
     lanes = {lane_of(account) for account in play.x_accounts}
@@ -172,18 +203,35 @@ def claim(play: Play) -> Iterator[Row]:
 def stored(play: Play) -> Iterator[Row]:
     """Stored analytics of ten targets (`max_age`) against an authenticated view with the same bytes"""
     count = seed.history(play.x_accounts, play.snapshots)
-    post = Post.objects.create(organization=play.organization, mode="test", status=TargetStatus.PUBLISHED)
-    for account in play.x_accounts:
-        target = account.targets.filter(post__targets__isnull=False)[0]
-        Target.objects.filter(pk=target.pk).update(post=post)
-    path = f"/api/v1/posts/{post.pk}/analytics?max_age=31536000"
-    (play.stage.folder / "answer.json").write_text(play.get(path).text)
-    urls = {"stored": f"{play.stage.address}{path}", "same": f"{play.stage.address}/api/v1/bench/same-bytes"}
+    urls = {"stored": f"{play.stage.address}{play.post}/analytics?max_age={YEAR}", "same": play.same_bytes()}
     yield "snapshots in the database", f"{count}", ""
     for clients in (1, 4):
         found = compare(urls, play.key, clients=clients, seconds=play.seconds)
         rates = f"{found['stored'].rate:.0f} /s against {found['same'].rate:.0f} /s"
         yield f"{clients} clients", f"{rates}: {found['stored'].rate / found['same'].rate:.2f} x", "≥ 0.5 x"
+
+
+def growth(play: Play) -> Iterator[Row]:
+    """The median of reads, and that at ten times the snapshots"""
+    urls = {
+        "a view that reads nothing": "",
+        "live, ten targets, no latency": f"{play.stage.address}{play.post}/analytics",
+        "stored, ten targets": f"{play.stage.address}{play.post}/analytics?max_age={YEAR}",
+        "series of a post, 100 rows": f"{play.stage.address}{play.post}/analytics/history?since=2020-01-01&limit=100",
+    }
+    medians: list[dict[str, float]] = []
+    counts: list[int] = []
+    for snapshots in (play.snapshots // 10, play.snapshots):
+        count = seed.history(play.x_accounts, snapshots)
+        urls["a view that reads nothing"] = play.same_bytes()
+        found = compare(urls, play.key, clients=1, seconds=play.seconds)
+        medians.append({name: found[name].p50 for name in found})
+        counts.append(count)
+    few, many = medians
+    yield "snapshots", f"{counts[0]}, {counts[1]}", ""
+    for name, url in urls.items():
+        bar = "≤ 1.2 x" if "same-bytes" not in url else ""
+        yield name, f"{ms(few[name])}, {ms(many[name])}: {many[name] / few[name]:.2f} x", bar
 
 
 def series(play: Play) -> Iterator[Row]:

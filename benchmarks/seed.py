@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Mode, Organization, SocialAccount
 from accounts.services import access, connections
-from analytics.models import AccountMetrics, Post, Target, TargetStatus
+from analytics.models import AccountMetrics, Post, PostAnalytics, Target, TargetStatus
 from analytics.services.lanes import lane_of
 from platforms import registry
 from platforms.sandbox.registry import PLATFORMS as SANDBOX
@@ -97,16 +97,16 @@ def old_ids(platform: str, identity: str, count: int) -> list[str]:
 
 
 def history(accounts: list[SocialAccount], snapshots: int) -> int:
-    """Store about as many snapshots of the accounts' targets, from the oldest on, one instant at a time."""
-    per_round = Target.objects.filter(account__in=accounts).count()
-    rounds = max(1, snapshots // per_round)
+    """Store snapshots of all targets, one instant at a time, until there are about as many; how many there are then."""
+    per_round, stored = Target.objects.filter(account__in=accounts).count(), PostAnalytics.objects.count()
+    rounds = max(not stored, (snapshots - stored) // per_round)
     now = timezone.now()
     with connection.cursor() as cursor:
         for number in range(rounds, 0, -1):
             for each in accounts:
                 cursor.execute(HISTORY, [now - timedelta(hours=number), _id(each.pk)])
     settle()
-    return rounds * per_round
+    return stored + rounds * per_round
 
 
 def _id(value: uuid.UUID) -> Any:

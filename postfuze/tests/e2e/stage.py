@@ -89,6 +89,16 @@ class Stage:
         )
         return done.stdout
 
+    def most_memory(self, *arguments: str) -> int:
+        """The largest resident set of a management command, in bytes."""
+        command = [sys.executable, "manage.py", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        return usage.ru_maxrss * 1024
+
     def manage_json(self, *arguments: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.manage(*arguments, "--json"))
         return document
