@@ -25,12 +25,12 @@ def test_the_newest_calls_are_told_without_tokens(client: Client) -> None:
 
 
 def test_latency_is_for_platforms_only(client: Client) -> None:
-    client.switch("all", latency_ms=120)
+    client.switch("all", latency_ms=1000)
     begin = time.perf_counter()
     client.account("x", "1")
-    assert time.perf_counter() - begin < 0.1
+    assert time.perf_counter() - begin < 1
     client.get("public.api.bsky.app/xrpc/app.bsky.feed.getPosts")
-    assert 0.12 <= time.perf_counter() - begin < 0.5
+    assert time.perf_counter() - begin >= 1
 
 
 def test_an_account_lists_as_many_posts_as_it_is_told_to(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import statistics
 import threading
 import time
 
@@ -53,10 +54,12 @@ def test_a_signal_ends_serving_and_the_handlers_return() -> None:
 
 def test_one_connection_carries_many_calls_without_delay(client: Client) -> None:
     client.get("_control")
-    begin = time.perf_counter()
+    took = []
     for _ in range(25):
+        begin = time.perf_counter()
         assert client.get("public.api.bsky.app/xrpc/app.bsky.feed.getPosts").status_code == 400
-    assert time.perf_counter() - begin < 0.8
+        took.append(time.perf_counter() - begin)
+    assert statistics.median(took) < 0.04, "a delayed acknowledgement takes 40 ms"
 
 
 def test_a_body_without_a_length_is_refused(client: Client) -> None:
@@ -71,10 +74,8 @@ def test_calls_at_the_same_time_are_answered_at_the_same_time(client: Client) ->
         threading.Thread(target=requests.get, args=(f"{client.running.url}/bsky.social/xrpc/x",), kwargs={"timeout": 5})
         for _ in range(10)
     ]
-    begin = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.perf_counter() - begin < 0.9
     assert client.get("_control").json()["platforms"]["bluesky"]["in_flight_max"] >= 2
