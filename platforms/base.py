@@ -26,7 +26,8 @@ class Request:
 
     `auth`: `bearer` and `query` send the access token, `refresh` the refresh token as bearer, `app` the client's id
     and secret as HTTP Basic, `none` nothing. Empty means the platform's own way. `group` names the endpoint group that
-    limits are counted by; `foreign` marks a host that came from a caller.
+    limits are counted by; `foreign` marks a host that came from a caller. Where none of the `vital` ones may be sent,
+    no request beside them is.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Request:
     auth: Auth = ""
     group: str = ""
     foreign: bool = False
+    vital: bool = False
 
     def names(self, name: str) -> bool:
         """Whether the request bears a name as a word of its own."""

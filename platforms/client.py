@@ -161,7 +161,10 @@ class Client:
 
         Nothing here raises a PlatformError, so that requests side by side do not cost each other their answers.
         """
-        prepared = [self._prepare(request) for request in requests]
+        vital = {n: self._prepare(request) for n, request in enumerate(requests) if request.vital}
+        sendable = any(isinstance(exchange, Exchange) for exchange in vital.values())
+        kept_back = None if sendable else next(iter(vital.values()), None)
+        prepared = [vital.get(n) or kept_back or self._prepare(request) for n, request in enumerate(requests)]
         ready = [n for n, exchange in enumerate(prepared) if isinstance(exchange, Exchange)]
         outcomes = [_Outcome(error=each) if isinstance(each, PlatformError) else _Outcome() for each in prepared]
         pool: ThreadPoolExecutor = pools.requests_pool(self.platform.key)
