@@ -158,8 +158,8 @@ class Platform:
     refresh: ClassVar[Refresh | None] = None
     gate_scope: ClassVar[Scope] = "account"
     """Whom a rate limit concerns that does not say so."""
-    gates_by_group: ClassVar[bool] = True
-    """Whether a rate limit concerns the endpoint group that was called, and not all calls of its scope."""
+    gates_by_group: ClassVar[tuple[Scope, ...]] = ("platform", "app", "account", "host")
+    """Whose rate limits concern the endpoint group that was called, and not all calls of their scope."""
     limits: ClassVar[tuple[Limit, ...]] = ()
     backoff: ClassVar[int] = 300
     """Seconds to wait after a rate limit that names no time."""

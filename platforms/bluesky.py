@@ -28,7 +28,7 @@ class Bluesky(BlueskyIdentity):
     public_reads = True
     has_listing = True
     gate_scope = "host"
-    gates_by_group = False
+    gates_by_group = ("account",)  # one that may begin no further session can still be read
 
     # https://docs.bsky.app/docs/api/com-atproto-server-refresh-session
     refresh = Refresh(

@@ -320,7 +320,7 @@ class Client:
         error.retry_at = min(max(named, now + timedelta(seconds=1)), now + LONGEST_GATE)
         error.scope = error.scope or (spent and spent[0]) or self._whose(request)
         if isinstance(error, RateLimited):  # a budget is spent for every endpoint
-            error.group = error.group or self._gate_group(request)
+            error.group = error.group or self._gate_group(request, error.scope)
         return error
 
     def _whose(self, request: Request) -> Scope:
@@ -328,8 +328,8 @@ class Client:
         shared_by = {limit.scope for limit in self._limits(request)}
         return shared_by.pop() if len(shared_by) == 1 else self.platform.gate_scope
 
-    def _gate_group(self, request: Request) -> str:
-        return request.group if self.platform.gates_by_group else ""
+    def _gate_group(self, request: Request, scope: Scope) -> str:
+        return request.group if scope in self.platform.gates_by_group else ""
 
     def _closes(
         self, request: Request, response: Response, owner: Owner, error: PlatformError | None
@@ -342,7 +342,7 @@ class Client:
         spent = _ask(self.platform.spent, response.headers, now)
         if spent is None or spent[1] <= now:
             return ()
-        key = owner.key(self.platform.key, spent[0], self._gate_group(request))
+        key = owner.key(self.platform.key, spent[0], self._gate_group(request, spent[0]))
         return ((key, min(spent[1], now + LONGEST_GATE), "spent"),)
 
 
