@@ -26,7 +26,8 @@ class Request:
 
     `auth`: `bearer` and `query` send the access token, `refresh` the refresh token as bearer, `app` the client's id
     and secret as HTTP Basic, `none` nothing. Empty means the platform's own way. `group` names the endpoint group that
-    limits are counted by; `foreign` marks a host that came from a caller.
+    limits are counted by; `foreign` marks a host that came from a caller. Where none of the `vital` ones may be sent,
+    no request beside them is.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Request:
     auth: Auth = ""
     group: str = ""
     foreign: bool = False
+    vital: bool = False
 
     def names(self, name: str) -> bool:
         """Whether the request bears a name as a word of its own."""
@@ -156,8 +158,8 @@ class Platform:
     refresh: ClassVar[Refresh | None] = None
     gate_scope: ClassVar[Scope] = "account"
     """Whom a rate limit concerns that does not say so."""
-    gates_by_group: ClassVar[bool] = True
-    """Whether a rate limit concerns the endpoint group that was called, and not all calls of its scope."""
+    gates_by_group: ClassVar[tuple[Scope, ...]] = ("platform", "app", "account", "host")
+    """Whose rate limits concern the endpoint group that was called, and not all calls of their scope."""
     limits: ClassVar[tuple[Limit, ...]] = ()
     backoff: ClassVar[int] = 300
     """Seconds to wait after a rate limit that names no time."""

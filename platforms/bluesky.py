@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from platforms.base import TOKEN_GROUP, Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
-from platforms.bluesky_identity import APPVIEW, DID, SESSION_GROUP, BlueskyIdentity, limited_scope
-from platforms.bluesky_posts import POST, list_feed, read_posts
+from platforms.bluesky_identity import DID, SESSION_GROUP, BlueskyIdentity, limited_scope
+from platforms.bluesky_posts import POST, list_feed, read_posts, read_public
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, PlatformError, RateLimited, Rejected, Scope, TokenExpired, Unavailable
 from platforms.hosts import check_public_origin
@@ -28,7 +28,7 @@ class Bluesky(BlueskyIdentity):
     public_reads = True
     has_listing = True
     gate_scope = "host"
-    gates_by_group = False
+    gates_by_group = ("account",)  # one that may begin no further session can still be read
 
     # https://docs.bsky.app/docs/api/com-atproto-server-refresh-session
     refresh = Refresh(
@@ -106,8 +106,7 @@ class Bluesky(BlueskyIdentity):
         return (yield from list_feed(account.network_unique_id, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
-        params = {"actor": account.network_unique_id}
-        profile = yield Request(APPVIEW + "app.bsky.actor.getProfile", params=params, auth="none", group="getProfile")
+        profile = yield from read_public("app.bsky.actor.getProfile", {"actor": account.network_unique_id})
         same_account(account.network_unique_id, profile["did"])
         return pick(profile, ("did", "followersCount", "followsCount", "postsCount", "createdAt", "indexedAt"))
 

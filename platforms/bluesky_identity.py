@@ -16,6 +16,8 @@ SESSION_GROUP = "session"
 # https://atproto.com/specs/did, /specs/handle
 DID = r"did:[a-z]+:[A-Za-z0-9._:%-]{0,2000}[A-Za-z0-9._-]"
 HANDLE = r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+INVALID = "handle.invalid"
+"""What an account is called whose handle does not lead to it."""
 FEWEST = 1000
 """The limits of an account have fewer calls than this, those of a host more."""
 
@@ -27,7 +29,8 @@ class BlueskyIdentity(Platform):
 
     # https://atproto.com/specs/handle#handle-resolution, https://atproto.com/specs/did#did-documents
     def identify(self, name: str) -> Call[Candidate]:
-        did = name if re.fullmatch(DID, name) else (yield from _did_of(name.lower()))
+        is_did = re.fullmatch(DID, name)
+        did = name if is_did else (yield from _did_of(name.lower()))
         profile = Request(APPVIEW + "app.bsky.actor.getProfile", params={"actor": did}, auth="none", group="getProfile")
         document, told = yield _document(did), profile
         if isinstance(document, Rejected):
@@ -38,6 +41,8 @@ class BlueskyIdentity(Platform):
             raise ValueError("expected the document of the DID")
         shown = {} if isinstance(told, PlatformError) else told
         handle, display, image = (str(shown.get(each) or "") for each in ("handle", "displayName", "avatar"))
+        if handle in ("", INVALID):
+            handle = "" if is_did else name.lower()
         return Candidate(did, handle, display, image, extra={"pds_host": _pds(document)})
 
     # https://docs.bsky.app/docs/api/com-atproto-server-create-session

@@ -1,10 +1,12 @@
 """Bluesky's posts: the lookup and the feed of an author, both on the public view of the network."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, objects, page_after, pick
 from platforms.bluesky_identity import APPVIEW
+from platforms.errors import TokenExpired, Unavailable
 from platforms.payloads import instant, lookup
 
 COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
@@ -16,12 +18,18 @@ POST = re.compile(
 )
 
 
+def read_public(method: str, params: Mapping[str, str | Sequence[str]]) -> Call[Any]:
+    """What the public view answers. It is sent no token, so that its refusals say nothing of one."""
+    try:
+        return (yield Request(APPVIEW + method, params=params, auth="none", group=method.rpartition(".")[2]))
+    except TokenExpired as error:
+        raise Unavailable(f"The public view refuses to be read: {error.detail}") from error
+
+
 # https://docs.bsky.app/docs/api/app-bsky-feed-get-posts
 def read_posts(uris: Sequence[str]) -> Call[dict[str, Item]]:
     """Posts by the URIs asked for, whoever made them."""
-    answer = yield Request(
-        APPVIEW + "app.bsky.feed.getPosts", params={"uris": list(uris)}, auth="none", group="getPosts"
-    )
+    answer = yield from read_public("app.bsky.feed.getPosts", {"uris": list(uris)})
     return by_ids(answer["posts"], uris, lambda post: (_uri(post), _raw(post)))
 
 
@@ -29,7 +37,7 @@ def read_posts(uris: Sequence[str]) -> Call[dict[str, Item]]:
 def list_feed(did: str, cursor: str) -> Call[Listing]:
     """A page of the posts that an account made, with their counts."""
     params = {"actor": did, "filter": "posts_no_replies", "limit": "100"} | ({"cursor": cursor} if cursor else {})
-    answer = yield Request(APPVIEW + "app.bsky.feed.getAuthorFeed", params=params, auth="none", group="getAuthorFeed")
+    answer = yield from read_public("app.bsky.feed.getAuthorFeed", params)
     feed = sorted(objects(answer["feed"]), key=lambda item: _reason(item) == "reasonPin")  # it may come twice
     posts = {
         item["post"]["uri"]: _listed(item["post"], did)

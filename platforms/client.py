@@ -161,7 +161,10 @@ class Client:
 
         Nothing here raises a PlatformError, so that requests side by side do not cost each other their answers.
         """
-        prepared = [self._prepare(request) for request in requests]
+        vital = {n: self._prepare(request) for n, request in enumerate(requests) if request.vital}
+        sendable = any(isinstance(exchange, Exchange) for exchange in vital.values())
+        kept_back = None if sendable else next(iter(vital.values()), None)
+        prepared = [vital.get(n) or kept_back or self._prepare(request) for n, request in enumerate(requests)]
         ready = [n for n, exchange in enumerate(prepared) if isinstance(exchange, Exchange)]
         outcomes = [_Outcome(error=each) if isinstance(each, PlatformError) else _Outcome() for each in prepared]
         pool: ThreadPoolExecutor = pools.requests_pool(self.platform.key)
@@ -317,7 +320,7 @@ class Client:
         error.retry_at = min(max(named, now + timedelta(seconds=1)), now + LONGEST_GATE)
         error.scope = error.scope or (spent and spent[0]) or self._whose(request)
         if isinstance(error, RateLimited):  # a budget is spent for every endpoint
-            error.group = error.group or self._gate_group(request)
+            error.group = error.group or self._gate_group(request, error.scope)
         return error
 
     def _whose(self, request: Request) -> Scope:
@@ -325,8 +328,8 @@ class Client:
         shared_by = {limit.scope for limit in self._limits(request)}
         return shared_by.pop() if len(shared_by) == 1 else self.platform.gate_scope
 
-    def _gate_group(self, request: Request) -> str:
-        return request.group if self.platform.gates_by_group else ""
+    def _gate_group(self, request: Request, scope: Scope) -> str:
+        return request.group if scope in self.platform.gates_by_group else ""
 
     def _closes(
         self, request: Request, response: Response, owner: Owner, error: PlatformError | None
@@ -339,7 +342,7 @@ class Client:
         spent = _ask(self.platform.spent, response.headers, now)
         if spent is None or spent[1] <= now:
             return ()
-        key = owner.key(self.platform.key, spent[0], self._gate_group(request))
+        key = owner.key(self.platform.key, spent[0], self._gate_group(request, spent[0]))
         return ((key, min(spent[1], now + LONGEST_GATE), "spent"),)
 
 

@@ -23,7 +23,7 @@ class GraphPlatform(Platform):
 
     auth = "query"
     backoff = 3600
-    gates_by_group = False
+    gates_by_group = ()
 
     def error_detail(self, payload: Any) -> str:
         error = payload.get("error") if isinstance(payload, dict) else None

@@ -86,6 +86,11 @@ class Refresh:
     """HTTP statuses that are a refusal where the answer is JSON without an error code of OAuth's."""
     foreign: bool = False
 
+    @property
+    def needs_app(self) -> bool:
+        """Whether the platform answers an OAuth app only."""
+        return self.client != "none" and not self.bearer
+
     def classify(self, payload: Any, status: int = 0) -> PlatformError | None:
         """The failure that a token endpoint's answer tells of, whatever its HTTP status; None if it tells of none."""
         if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):

@@ -20,7 +20,15 @@ from platforms.base import (
     same_account,
 )
 from platforms.dimensions import AccountDimension, Dimension, Reason
-from platforms.errors import AccountNotFound, PlatformError, RateLimited, Scope, ScopeMissing, TokenExpired
+from platforms.errors import (
+    AccountNotFound,
+    Misconfigured,
+    PlatformError,
+    RateLimited,
+    Scope,
+    ScopeMissing,
+    TokenExpired,
+)
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.payloads import epoch, instant
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
@@ -100,7 +108,7 @@ class Pinterest(PinterestConsent):
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         dates = {"start_date": str(yesterday - MONTH + timedelta(days=1)), "end_date": str(yesterday)}
         asked = account.unretired(ACCOUNT_METRICS)
-        user, answer = yield (Request("user_account", group="org_read"), self._analytics(dates, asked))
+        user, answer = yield (Request("user_account", group="org_read", vital=True), self._analytics(dates, asked))
         self._check(user, account)
         if retire_named((answer,), set(asked), account):
             (answer,) = yield (self._analytics(dates, account.unretired(ACCOUNT_METRICS)),)
@@ -138,6 +146,8 @@ class Pinterest(PinterestConsent):
             return (yield from super().renew(account, credentials, app))
         except BadRequest as error:
             raise TokenExpired(f"The refresh was refused: {error.detail}") from error
+        except (NotFound, ScopeMissing) as error:  # which tells of the app, and of no account
+            raise Misconfigured(error.detail) from error
 
     def error_detail(self, payload: Any) -> str:
         return str(payload.get("message") or "") if isinstance(payload, dict) else ""

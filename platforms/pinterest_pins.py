@@ -34,7 +34,7 @@ def pin_page(cursor: str = "", **more: str) -> Request:
 
 
 def _single(pin_id: str) -> Request:
-    return Request(f"pins/{pin_id}", params={"pin_metrics": "true"}, group="org_read")
+    return Request(f"pins/{pin_id}", params={"pin_metrics": "true"}, group="org_read", vital=True)
 
 
 @dataclass

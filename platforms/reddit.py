@@ -53,7 +53,7 @@ class Reddit(RedditConsent, RedditErrors):
     # https://support.reddithelp.com/hc/en-us/articles/16160319875092: what is deleted there is deleted here
     kept_of_removed = POST + STATE
     gate_scope = "app"
-    gates_by_group = False
+    gates_by_group = ()
 
     # https://github.com/reddit-archive/reddit/wiki/OAuth2#refreshing-the-token
     # A dead refresh token is HTTP 400: `invalid_request`, or no code of OAuth's at all.

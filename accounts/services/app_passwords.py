@@ -16,6 +16,8 @@ from platforms.consent import Candidate
 from platforms.errors import AccountNotFound
 from platforms.oauth import Credentials, TokenSet
 
+PROFILE = ("username", "display_name", "profile_image_url", "account_type")
+
 
 def connect(
     platform: str, organization_id: UUID, mode: str, *, name: str, password: str, more: dict[str, Any], keep: bool
@@ -29,7 +31,8 @@ def connect(
     found = _identified(platform, mode, name)
     account = Account(id=found.network_unique_id, network_unique_id=found.network_unique_id, extra=found.extra)
     tokens: TokenSet = _client(platform, mode, account, password).run(adapter.sign_in(account, password))
-    given = connections.given_of(platform, found, tokens)
+    told = connections.given_of(platform, found, tokens)
+    given = {key: value for key, value in told.items() if value or key not in PROFILE}  # what was not told stays
     given["app_password"] = password if keep else ""
     return connections.connect(organization_id, mode, {**given, **more}, consented=True)
 

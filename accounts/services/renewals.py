@@ -6,11 +6,11 @@ import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import SocialAccount, Status
+from accounts.models import Mode, SocialAccount, SocialNetwork, Status
 from accounts.services import standing
 from accounts.services.tokens import TokenKeeper
 from platforms import registry
@@ -46,6 +46,8 @@ def _due(platform: Platform) -> list[SocialAccount]:
     if facts is None:
         return []
     ending = Q(status=Status.ACTIVE, token_expires_at__lte=now + facts.early)
+    if facts.needs_app:
+        ending &= _has_app(platform) | Q(token_expires_at__lte=now)  # a token that is good is not risked without one
     dead = Q(status=Status.TOKEN_EXPIRED, token_retry_at__lte=now)
     rested = Q(last_error_at=None) | Q(last_error_at__lte=now - AFTER_FAILURE)
     due = SocialAccount.objects.filter(ending | dead, rested, platform=platform.key, deleted_at=None)
@@ -57,6 +59,14 @@ def _due(platform: Platform) -> list[SocialAccount]:
         due = due.alias(obtained_at=Coalesce("token_obtained_at", "created_at"))
         due = due.filter(obtained_at__lte=now - facts.min_age)
     return list(due.order_by(F("last_error_at").asc(nulls_first=True), "token_expires_at")[:BATCH])
+
+
+def _has_app(platform: Platform) -> Q:
+    """Accounts whose OAuth app is known. The sandbox asks for none."""
+    known = SocialNetwork.objects.filter(
+        organization=OuterRef("organization"), mode=OuterRef("mode"), platform=platform.key, is_enabled=True
+    )
+    return Q(Exists(known)) | Q(extra__has_key="client_id") | Q(mode=Mode.TEST)
 
 
 def _renew(account: SocialAccount) -> bool:

@@ -94,6 +94,14 @@ def test_the_same_account_again_is_updated_and_active(api: Any, bluesky: Any, or
     assert WebhookEvent.objects.filter(type="account.connected").count() == 1
 
 
+def test_what_is_not_told_of_a_connected_account_stays(api: Any, bluesky: Any) -> None:
+    api.post(URL, GIVEN)
+    bluesky.answers["app.bsky.actor.getProfile"] = (503, b"")
+    assert api.post(URL, {**GIVEN, "handle": DID}).status_code == 200
+    account = SocialAccount.objects.get()
+    assert (account.username, account.display_name) == (HANDLE, "Alice")
+
+
 def test_a_wrong_password_is_named_and_connects_nothing(api: Any, bluesky: Any, caplog: Any) -> None:
     caplog.set_level(logging.DEBUG)
     bluesky.answers[CREATE] = REFUSED

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import SocialAccount, WebhookEvent
 from accounts.services import crypto, renewals
 from accounts.tasks import refresh_due_tokens
-from accounts.tests.factories import SocialAccountFactory
+from accounts.tests.factories import SocialAccountFactory, SocialNetworkFactory
 
 pytestmark = pytest.mark.django_db
 INSTAGRAM = {"login": "instagram"}
@@ -44,6 +44,22 @@ def test_what_is_near_its_end_is_renewed_once(sandbox: Any) -> None:
     refresh_due_tokens.delay()
     assert sum(sandbox.calls(platform) for platform in ("x", "bluesky", "instagram")) == 3
     assert not WebhookEvent.objects.exists()
+
+
+def test_a_good_token_is_not_risked_where_no_app_is_known(monkeypatch: Any) -> None:
+    tomorrow, yesterday = timezone.now() + timedelta(days=1), timezone.now() - timedelta(days=1)
+    ends = {"platform": "pinterest", "mode": "live", "token_expires_at": tomorrow}
+    named, named_publicly, expired, of_the_sandbox, appless, off = (
+        SocialAccountFactory(**{**ends, **more})
+        for more in ({}, {"extra": {"client_id": "a"}}, {"token_expires_at": yesterday}, {"mode": "test"}, {}, {})
+    )
+    SocialNetworkFactory(organization=named.organization, mode="live", platform="pinterest")
+    SocialNetworkFactory(organization=appless.organization, mode="test", platform="pinterest")
+    SocialNetworkFactory(organization=off.organization, mode="live", platform="pinterest", is_enabled=False)
+    tried: list[Any] = []
+    monkeypatch.setattr(renewals, "_renew", lambda account: bool(tried.append(account.pk)))
+    renewals.refresh_due()
+    assert set(tried) == {named.pk, named_publicly.pk, expired.pk, of_the_sandbox.pk}
 
 
 def test_a_dead_token_is_tried_once_a_day(sandbox: Any, status_of: Any) -> None:

@@ -242,15 +242,15 @@ def _is_wanted(job: ImportJob, post: Listed) -> bool:
 
 
 def _is_last(job: ImportJob, listing: Listing, *, found_new: bool) -> bool:
-    """The listing's end, the limit, or a page that is too old from end to end: listings begin with the newest."""
+    """The listing's end, the limit, or a page that is too old from end to end. If it rises newer ones may follow."""
     if not listing.cursor or listing.cursor == job.cursor or job.seen_count >= job.limit:
         return True
     if job.is_discovery and listing.posts and not found_new:
         return True
-    times = [post.published_at for post in listing.posts]
-    if job.from_date is None or not times:
+    times = [post.published_at for post in listing.posts if post.published_at is not None]
+    if job.from_date is None or not times or len(times) < len(listing.posts) or times[0] < times[-1]:
         return False
-    return all(at is not None and at.astimezone(UTC).date() < job.from_date for at in times)
+    return all(at.astimezone(UTC).date() < job.from_date for at in times)
 
 
 def _create(account: SocialAccount, listed: Sequence[Listed], *, resurrect: bool) -> dict[str, Target]:

@@ -1,7 +1,7 @@
 """Bringing in what an account published already."""
 
 import time
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from analytics.models import ImportJob, ImportSchedule, Post, PostAnalytics, Tar
 from analytics.services import imports, posts
 from analytics.tests.conftest import listed_ids, run
 from platforms import registry
-from platforms.base import Listing
+from platforms.base import Listed, Listing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,6 +114,25 @@ def test_days_are_whole_and_both_included(sandbox: Any, ask: Any) -> None:
     assert min(days) >= first and max(days) <= last
     assert imported == len(Target.objects.all()) >= 9
     assert sandbox.calls("tiktok") < 5  # it stops at the first page that is too old
+
+
+@pytest.mark.parametrize(("newest_first", "pages"), [(True, 2), (False, 4)])
+def test_a_listing_is_left_once_it_is_too_old_but_not_if_it_rises(
+    monkeypatch: Any, newest_first: bool, pages: int
+) -> None:
+    days = [datetime(2026, 6, day, tzinfo=UTC) for day in range(1, 9)]
+    listed = [Listed(str(10**17 + day.day), published_at=day) for day in sorted(days, reverse=newest_first)]
+    asked: list[str] = []
+
+    def page(account: SocialAccount, cursor: str) -> Listing:
+        asked.append(cursor)
+        start = int(cursor or 0)
+        return Listing(tuple(listed[start : start + 2]), str(start + 2) if start < 6 else "")
+
+    monkeypatch.setattr(imports, "pull_listing", page)
+    imports.start(SocialAccountFactory(platform="pinterest"), from_date=date(2026, 6, 7))
+    assert work() == 2
+    assert len(asked) == pages
 
 
 def test_the_limit_bounds_how_many_are_imported_the_newest_first(sandbox: Any, ask: Any) -> None:

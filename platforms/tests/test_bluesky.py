@@ -147,6 +147,14 @@ def test_a_thousand_posts_take_forty_calls() -> None:
     assert found == ids and len(transport.asked) == 40
 
 
+@pytest.mark.parametrize("answer", [(400, {"error": "ExpiredToken", "message": "x"}), (401, b"<html>")])
+def test_a_refusal_of_the_public_view_blames_no_token(answer: Any) -> None:
+    account = account_of("bluesky", {})
+    for call in (BLUESKY.fetch_posts([URI], account), BLUESKY.fetch_account(account), BLUESKY.list_posts(account)):
+        with pytest.raises(Unavailable):
+            client_for("bluesky", Answers(lambda exchange: answer), account).run(call)
+
+
 def test_posts_nobody_asked_for_are_passed_over() -> None:
     transport = Answers(
         lambda exchange: (200, {"posts": [{"uri": URI, "likeCount": 4}, {"uri": "at://x", "likeCount": 9}]})

@@ -1,5 +1,6 @@
 """From a Bluesky handle to its server and a session there."""
 
+import contextlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from platforms.errors import (
 from platforms.hosts import HostMap, secured
 from platforms.oauth import Credentials
 from platforms.tests.replay import Answers
+from platforms.tests.sample import Gates
 
 DID, HANDLE, PDS = "did:plc:nqvjziui4nzzvjpypawxnxqi", "alice.test", "https://pds.example.com"
 BLUESKY = registry.get("bluesky")
@@ -106,9 +108,11 @@ def test_a_directory_that_is_away_or_tells_of_another_account_is_no_answer() -> 
         identify(DID, answering(**{DID: (200, document("did:plc:another"))}))
 
 
-def test_a_name_that_is_not_told_costs_only_the_name() -> None:
-    found = identify(DID, answering(app_bsky_actor_getProfile=(502, b"")))
-    assert found == Candidate(DID, extra={"pds_host": PDS})
+@pytest.mark.parametrize("profile", [(502, b""), (200, {"did": DID, "handle": "handle.invalid"})])
+def test_a_name_that_is_not_told_costs_only_the_name(profile: Any) -> None:
+    for name, handle in ((DID, ""), (HANDLE.upper(), HANDLE)):
+        found = identify(name, answering(app_bsky_actor_getProfile=profile))
+        assert found == Candidate(DID, handle, extra={"pds_host": PDS})
 
 
 def test_a_session_is_made_at_the_accounts_own_server() -> None:
@@ -142,6 +146,17 @@ def test_too_many_sessions_of_one_account_do_not_stop_the_others(limit: str, sco
     with pytest.raises(RateLimited) as caught:
         sign_in(answering(com_atproto_server_createSession=answer))
     assert caught.value.scope == scope
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_an_account_that_may_begin_no_further_session_can_still_be_read(status: int) -> None:
+    headers = {"ratelimit-limit": "100", "ratelimit-remaining": "0", "ratelimit-reset": "4000000000"}
+    gates, account = Gates(), Account(id=DID, network_unique_id=DID)
+    transport = Answers(lambda exchange: (status, SESSION, headers))
+    client = Client(BLUESKY, account, settings=Settings(transport=transport), gates=gates)
+    with contextlib.suppress(RateLimited):
+        client.run(BLUESKY.sign_in(account, PASSWORD))
+    assert list(gates.closed) == [f"bluesky:account:{DID}:session"]
 
 
 def test_the_password_is_not_repeated_by_an_error() -> None:

@@ -241,6 +241,20 @@ def test_a_gate_of_another_group_or_account_keeps_nothing_back() -> None:
     assert client((200, {"a": 1}), gates=gates).run(one(group="few")) == {"a": 1}
 
 
+@pytest.mark.parametrize(("vital", "sent"), [(("few",), 0), (("few", "few"), 0), (("few", "other"), 2)])
+def test_nothing_is_sent_beside_vital_requests_of_which_none_may_be(vital: tuple[str, ...], sent: int) -> None:
+    gates = Gates(**{"sample:account:account-1:few": NOW + timedelta(minutes=5)})
+    made = client((200, {}), gates=gates)
+    wanted = tuple(Request(group, group=group, vital=True) for group in vital)
+
+    def call() -> Call[Any]:
+        return (yield (Request("other", group="other"), *wanted))
+
+    answers = made.run(call())
+    assert [exchange.url.rpartition("/")[2] for exchange in asked(made)] == ["other"] * sent
+    assert isinstance(answers[0], RateLimited) is (sent == 0)
+
+
 def test_limits_keep_calls_back_before_the_platform_has_to() -> None:
     made = client((200, {}), settings={"meter": Meter(MemoryStorage())}, live=True)
 

@@ -11,6 +11,7 @@ from platforms.errors import (
     AccountNotFound,
     Gone,
     MalformedPayload,
+    Misconfigured,
     PlatformError,
     RateLimited,
     Rejected,
@@ -34,6 +35,7 @@ from platforms.tests.pinboard import (
     totals,
 )
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
+from platforms.tests.sample import Gates
 from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -249,6 +251,16 @@ def test_a_rate_limit_parks_the_category_for_the_account(headers: dict[str, str]
     assert (caught.value.scope, caught.value.group) == ("account", "org_read")
 
 
+def test_nothing_is_asked_beside_what_a_closed_gate_keeps_back() -> None:
+    gates = Gates(**{"pinterest:account:account-1:org_read": NOW + timedelta(minutes=1)})
+    board, account = Pinboard(numbered(2)), account_of("pinterest", {})
+    with pytest.raises(RateLimited):
+        board.fetch(*board.pins, gates=gates)
+    with pytest.raises(RateLimited):
+        client_for("pinterest", board.transport, account, gates=gates).run(PINTEREST.fetch_account(account))
+    assert board.transport.asked == []
+
+
 def test_limits_are_each_users() -> None:
     assert {(limit.group, limit.calls, limit.seconds, limit.scope) for limit in PINTEREST.limits} == {
         ("org_read", 1000, 60, "account"),
@@ -332,6 +344,8 @@ def test_a_refresh_is_authorised_by_basic_and_asks_for_the_continuous_token() ->
         (LIMITED, RateLimited),
         (Unavailable("timed out"), Unavailable),
         ((502, b"<html>"), Unavailable),
+        ((404, {"code": 404, "message": "Not found"}), Misconfigured),
+        ((403, {"code": 3, "message": "Consumer not allowed"}), Misconfigured),
     ],
 )
 def test_only_a_clear_refusal_of_a_refresh_is_one(answer: Any, error: type[PlatformError]) -> None:
