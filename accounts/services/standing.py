@@ -53,6 +53,7 @@ def record_success(account: SocialAccount) -> None:
     dead = alive.filter(status=Status.TOKEN_EXPIRED)
     if dead.exists():
         _revive(dead)
+        account.status = Status.ACTIVE
 
 
 def _revive(dead: QuerySet[SocialAccount]) -> None:
