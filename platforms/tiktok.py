@@ -82,7 +82,10 @@ class TikTok(TikTokConsent):
         return value
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
-        return (yield from read_videos(ids, account))
+        found = yield from read_videos(ids, account)
+        if not found:  # all are deleted, or the token is another user's, of whom none of these is shown
+            yield from self._identify(account)
+        return found
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_videos(account, cursor))
@@ -98,9 +101,13 @@ class TikTok(TikTokConsent):
         names = ("open_id", *(name for name in ACCOUNT_METRICS if name not in account.retired))
         return Request("user/info/", params={"fields": ",".join(names)}, group="user/info")
 
-    def probe(self, account: Account) -> Call[None]:
+    @staticmethod
+    def _identify(account: Account) -> Call[None]:
         answer = yield Request("user/info/", params={"fields": "open_id"}, group="user/info")
         same_account(account.network_unique_id, answer["data"]["user"]["open_id"])
+
+    def probe(self, account: Account) -> Call[None]:
+        yield from self._identify(account)
         missing = [scope for scope in self.scopes if account.scopes and scope not in account.scopes]
         if missing:
             raise ScopeMissing(f"The owner did not grant {', '.join(missing)}.")

@@ -112,7 +112,14 @@ def test_an_answer_that_hides_its_videos_is_not_one_without_them(videos: Any) ->
 
 @pytest.mark.parametrize("videos", [[], None])
 def test_a_missing_video_is_left_out_and_no_zero(videos: Any) -> None:
-    assert fetch(Answers(lambda exchange: good(videos=videos)), A) == {}
+    account = account_of("tiktok", {})
+    shown = {"videos": videos, "user": {"open_id": account.network_unique_id}}
+    assert fetch(Answers(lambda exchange: good(**shown)), A, account=account) == {}
+
+
+def test_videos_that_anothers_token_is_not_shown_are_not_gone() -> None:
+    with pytest.raises(TokenExpired):
+        fetch(Answers(lambda exchange: good(videos=[], user={"open_id": "another"})), A, B)
 
 
 # --- errors ------------------------------------------------------------------------------------------------------
