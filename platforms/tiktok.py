@@ -88,6 +88,8 @@ class TikTok(TikTokConsent):
         return found
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        if not cursor:  # a listing does not say whose it is
+            yield from self._identify(account)
         return (yield from list_videos(account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
