@@ -306,6 +306,19 @@ def test_pages_are_walked_by_milliseconds_and_a_cursor_that_stands_still_ends_th
     assert first.posts[0].published_at is not None and first.posts[0].published_at.year == 2025
 
 
+def test_whose_token_it_is_is_asked_once() -> None:
+    account = account_of("tiktok", {})
+    transport = Answers(lambda exchange: good(videos=[], user={"open_id": account.network_unique_id}, has_more=False))
+    made = client_for("tiktok", transport, account)
+    for _ in range(2):
+        assert made.run(TIKTOK.list_posts(account)).posts == ()
+        assert made.run(TIKTOK.fetch_posts([A], account)) == {}
+    assert [path.rpartition("v2")[2] for path in transport.paths] == [
+        "/user/info/",
+        *["/video/list/", "/video/query/"] * 2,
+    ]
+
+
 def test_anothers_videos_are_not_listed() -> None:
     transport, account = (
         Answers(lambda exchange: good(videos=[video(A)], user={"open_id": "another"})),
