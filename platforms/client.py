@@ -102,6 +102,7 @@ class Client:
         self._app = app or App()
         self._gates = gates or NoGates()
         self._renew = renew
+        self._renewed = False
         self._live = live
         self._watched = tuple(watched)
         self._deadline = time.monotonic() + settings.conversation_seconds
@@ -136,7 +137,10 @@ class Client:
         """Send requests side by side; renew the token once for those that were refused for it."""
         outcomes = self._send_all(requests)
         refused = [n for n, outcome in enumerate(outcomes) if self._is_curable(requests[n], outcome)]
-        if refused and self._renew is not None:
+        if self._renewed:
+            for n in refused:
+                outcomes[n] = _not_blamed(outcomes[n])
+        elif refused and self._renew is not None:
             renew, self._renew = self._renew, None
             try:
                 self._use(renew(self._credentials.access_token))
@@ -145,6 +149,7 @@ class Client:
                 for n in refused:
                     outcomes[n] = _Outcome(error=error)
                 return outcomes
+            self._renewed = True
             for n, outcome in zip(refused, self._send_all(tuple(requests[n] for n in refused)), strict=True):
                 outcomes[n] = _not_blamed(outcome)
         return outcomes

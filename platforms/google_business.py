@@ -29,6 +29,8 @@ METRICS = (
     "BUSINESS_BOOKINGS",
     "BUSINESS_FOOD_MENU_CLICKS",
 )
+SPELLINGS = {"camel": ("startDate", "endDate"), "snake": ("start_date", "end_date")}
+"""Parameters as documented, and as some callers found them to be taken."""
 WINDOW_DAYS = 28
 LATE_DAYS = 10
 """Days come late: so many more are asked for, to find a window of which all have come."""
@@ -105,11 +107,25 @@ class GoogleBusiness(GoogleBusinessLocations):
 
 
 def _ask(account: Account, first: date, last: date) -> Call[tuple[list[str], Any]]:
-    """What was asked for in the end, and the answer. One metric that Google no longer knows fails the whole call."""
+    """What was asked for in the end, and the answer. Where it is refused, dates are spelt the other way."""
+    usual, other = sorted(SPELLINGS, key=lambda name: name != account.memory.get("dates", "camel"))
+    try:
+        return (yield from _ask_spelt(account, SPELLINGS[usual], (first, last)))
+    except Rejected as refusal:
+        try:
+            taken = yield from _ask_spelt(account, SPELLINGS[other], (first, last))
+        except Rejected:
+            raise refusal from None
+        account.memory["dates"] = other
+        return taken
+
+
+def _ask_spelt(account: Account, names: Sequence[str], window: Sequence[date]) -> Call[tuple[list[str], Any]]:
+    """The same in one spelling. One metric that Google no longer knows fails the whole call."""
     asked = list(account.unretired(METRICS))
     while True:
         try:
-            return asked, (yield _series(account, asked, first, last))
+            return asked, (yield _series(account, asked, names, window))
         except Rejected as error:
             left = _not_named(asked, error)
             if not left or left == asked:
@@ -119,9 +135,9 @@ def _ask(account: Account, first: date, last: date) -> Call[tuple[list[str], Any
 
 
 # https://developers.google.com/my-business/reference/performance/rest/v1/locations/fetchMultiDailyMetricsTimeSeries
-def _series(account: Account, metrics: Sequence[str], first: date, last: date) -> Request:
+def _series(account: Account, metrics: Sequence[str], names: Sequence[str], window: Sequence[date]) -> Request:
     params: dict[str, str | Sequence[str]] = {"dailyMetrics": list(metrics)}
-    for name, day in (("startDate", first), ("endDate", last)):
+    for name, day in zip(names, window, strict=True):
         for part in ("year", "month", "day"):
             params[f"dailyRange.{name}.{part}"] = str(getattr(day, part))
     path = f"locations/{account.network_unique_id}:fetchMultiDailyMetricsTimeSeries"

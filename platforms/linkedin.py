@@ -9,7 +9,7 @@ from platforms import linkedin_pages as pages
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import Rejected, ScopeMissing
-from platforms.linkedin_consent import USERINFO, LinkedInConsent, is_openid
+from platforms.linkedin_consent import USERINFO, LinkedInConsent, member_urn, who
 from platforms.linkedin_errors import LinkedInErrors
 from platforms.linkedin_urns import account_urn, is_page, post_urn
 from platforms.oauth import Refresh
@@ -78,14 +78,13 @@ class LinkedIn(LinkedInConsent, LinkedInErrors):
             yield from pages.check_role(account)
             return
         # https://learn.microsoft.com/en-us/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2
-        openid = is_openid(account)
         try:
-            me = yield Request(USERINFO, group="userinfo") if openid else Request("me", group="me")
+            me = yield who(account)
         except ScopeMissing:
             if account.scopes:
                 raise
-            openid, me = True, (yield Request(USERINFO, group="userinfo"))  # of what kind the app is was not told
-        same_account(account.network_unique_id, f"urn:li:person:{me['sub' if openid else 'id']}")
+            me = yield Request(USERINFO, group="userinfo")  # of what kind the app is was not told
+        same_account(account.network_unique_id, member_urn(me))
 
     def metrics(self, raw: Raw) -> dict[Dimension, int | None]:
         if raw.get("kind") != "organization":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from platforms import ownership
 from platforms.base import Account, Call, Platform, Raw, Request, objects
 from platforms.consent import Candidate, Consent, Need
 from platforms.dimensions import AccountDimension, Dimension
@@ -35,13 +36,13 @@ class LinkedInConsent(Platform):
     }
 
     def discover(self, account: Account, tokens: TokenSet) -> Call[list[Candidate]]:
-        known, openid = bool(account.scopes), is_openid(account)
+        known = bool(account.scopes)
         found: list[Candidate] = []
-        if openid or not known or "r_basicprofile" in account.scopes:
-            (me,) = yield (Request(USERINFO if openid else "me", group="userinfo" if openid else "me"),)
+        if is_openid(account) or not known or "r_basicprofile" in account.scopes:
+            (me,) = yield (who(account),)
             if isinstance(me, PlatformError) and not isinstance(me, ScopeMissing):
                 raise me
-            found += [] if isinstance(me, PlatformError) else [_member(me, openid=openid)]
+            found += [] if isinstance(me, PlatformError) else [_member(me)]
         if not known or "rw_organization_admin" in account.scopes:
             found += yield from _pages()
         return found
@@ -53,12 +54,36 @@ def is_openid(account: Account) -> bool:
     return "openid" in account.scopes and "r_basicprofile" not in account.scopes
 
 
-def _member(me: Raw, *, openid: bool) -> Candidate:
-    if openid:
-        urn, name, image = f"urn:li:person:{me['sub']}", str(me.get("name") or ""), str(me.get("picture") or "")
-        return Candidate(urn, "", name, image, "member")
+def who(account: Account) -> Request:
+    """The question whose token it is."""
+    return Request(USERINFO, group="userinfo") if is_openid(account) else Request("me", group="me")
+
+
+def member_urn(me: Raw) -> str:
+    """The member whom either kind of profile is about."""
+    return f"urn:li:person:{me['sub'] if 'sub' in me else me['id']}"
+
+
+def identify(account: Account) -> Call[None]:
+    """Raise if the token is another member's."""
+    if not ownership.is_known(account):
+        (me,) = yield (who(account),)
+        note_who(me, account)
+
+
+def note_who(me: Any, account: Account) -> None:
+    """What an answer to that question, or a refusal of it, tells."""
+    if isinstance(me, ScopeMissing):
+        ownership.give_up(account)
+    elif isinstance(me, dict) and me.keys() & {"id", "sub"}:
+        ownership.confirm(account, member_urn(me))
+
+
+def _member(me: Raw) -> Candidate:
+    if "sub" in me:
+        return Candidate(member_urn(me), "", str(me.get("name") or ""), str(me.get("picture") or ""), "member")
     names = [str(me[each]) for each in ("localizedFirstName", "localizedLastName") if me.get(each)]
-    return Candidate(f"urn:li:person:{me['id']}", str(me.get("vanityName") or ""), " ".join(names), "", "member")
+    return Candidate(member_urn(me), str(me.get("vanityName") or ""), " ".join(names), "", "member")
 
 
 def _pages() -> Call[list[Candidate]]:

@@ -46,10 +46,12 @@ class LinkedInErrors(Platform):
         return code if code in self.error_codes else str(payload.get("serviceErrorCode") or "")
 
     def error_detail(self, payload: Any) -> str:
-        return str(payload.get("message") or "") if isinstance(payload, dict) else ""
+        if not isinstance(payload, dict):
+            return ""
+        return str(payload.get("message") or payload.get("error_description") or payload.get("error") or "")
 
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
-        words = self.error_detail(payload)[:300]
+        words = (str(payload.get("message") or "") if isinstance(payload, dict) else "")[:300]
         if status == 429:
             return _throttled(words)
         if status == 403:

@@ -1,8 +1,10 @@
 """LinkedIn members: their own numbers."""
 
+from platforms import ownership
 from platforms.base import Account, Call, Raw, Reading
 from platforms.dimensions import AccountDimension, Reason
-from platforms.errors import PlatformError, Revoked, TokenExpired
+from platforms.errors import AccountNotFound, Gone, PlatformError, Revoked, TokenExpired
+from platforms.linkedin_consent import note_who, who
 from platforms.linkedin_members import Replies, count_of, failures, reasons, retire
 from platforms.linkedin_urns import finder, first
 
@@ -17,12 +19,16 @@ def read_account(account: Account) -> Call[Raw | Reading]:
     """Followers, and what all posts together were seen; each at the price of one call, and of one scope."""
     names = [name for name in ("IMPRESSION", "MEMBERS_REACHED") if name not in account.retired]
     posts = [finder("memberCreatorPostAnalytics", q="me", queryType=name, aggregation="TOTAL") for name in names]
-    answers = yield (finder("memberFollowersCount", q="me"), *posts)
-    replies: Replies = dict(zip(("memberFollowersCount", *names), answers, strict=True))
+    asks = [] if ownership.is_known(account) else [who(account)]  # none of these numbers says whose it is
+    answers = yield (finder("memberFollowersCount", q="me"), *posts, *asks)
+    replies: Replies = dict(zip(("memberFollowersCount", *names), answers, strict=False))
     errors = failures(replies)
     stops: list[PlatformError] = [error for error in errors.values() if isinstance(error, TokenExpired | Revoked)]
     if stops or len(errors) == len(replies):
-        raise (stops or list(errors.values()))[0]
+        worst = (stops or list(errors.values()))[0]
+        raise AccountNotFound("LinkedIn does not know this member.") if isinstance(worst, Gone) else worst
+    if asks:
+        note_who(answers[-1], account)
     retire(errors, account)
     counts = {name: count_of(reply) for name, reply in replies.items() if name not in errors and name in names}
     if "memberFollowersCount" not in errors:

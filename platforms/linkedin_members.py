@@ -21,6 +21,7 @@ from platforms.errors import (
     TokenExpired,
     TryLater,
 )
+from platforms.linkedin_consent import identify
 from platforms.linkedin_urns import (
     FEW,
     UGC,
@@ -61,6 +62,8 @@ def read_posts(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         turn, rest = rest[:size], rest[size:]
         read = yield from _read_turn(turn, account, few=len(ids) <= FEW)
         found |= read
+        if all(isinstance(item, Gone) for item in found.values()):
+            yield from identify(account)  # to another member none of them is there
         failed = [item for item in read.values() if isinstance(item, TryLater | NeedsOwner | Misconfigured)]
         if len(failed) < len(turn):
             continue

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
+from platforms import linkedin_page_videos as videos
 from platforms.base import Account, Call, Item, Raw, Reading, Request, objects, pick
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import Gone, Misconfigured, PlatformError, ScopeMissing, Unavailable
@@ -12,6 +13,7 @@ from platforms.linkedin_errors import ParametersRefused, QueryTooLong
 from platforms.linkedin_urns import (
     COUNTS,
     FEW,
+    REMEMBERED,
     SHARE,
     STATISTICS,
     UGC,
@@ -21,12 +23,10 @@ from platforms.linkedin_urns import (
     finder,
     recall,
     recall_facts,
-    remember,
     remember_facts,
     sibling,
     urn_list,
 )
-from platforms.payloads import lookup
 
 FIELDS = {
     Dimension.IMPRESSIONS: ("totalShareStatistics", "impressionCount"),
@@ -51,8 +51,10 @@ NO_SAVES: dict[str, Reason] = {Dimension.SAVES: Reason.UNSUPPORTED}
 def read_posts(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
     """Raw answers by post id: statistics of all in one call, beside them the views of what is a video."""
     urns = {post_id: asked_as(post_id, account) for post_id in ids}
-    videos = [urn for urn in urns.values() if _may_be_video(urn, account, few=len(ids) <= FEW)]
-    found, plays = yield from _statistics(list(dict.fromkeys(urns.values())), account, [_video(urn) for urn in videos])
+    ugc = [urn for urn in urns.values() if videos.may_be_video(urn, account, few=len(ids) <= FEW)]
+    found, plays = yield from _statistics(
+        list(dict.fromkeys(urns.values())), account, [videos.request(urn) for urn in ugc]
+    )
     lost = [i for i in ids if urns[i] not in found and not _is_silent(i, account)]
     gone = [i for i in ids if isinstance(found.get(urns[i]), Gone)]
     others = {i: sibling(urns[i]) for i in (gone + lost if len(ids) <= FEW else gone)}
@@ -60,7 +62,7 @@ def read_posts(ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         yield from _ask_siblings(others, urns, found, account)
     elif lost:  # the next reading asks for them under the other kind, at no further call
         remember_facts(account, "kinds", {i: sibling(urns[i]) for i in lost})
-    views = _views(videos, plays, account)
+    views = videos.views_of(ugc, plays, account)
     return {i: _item(i, found.get(urns[i]), views.get(urns[i]), account) for i in ids}
 
 
@@ -79,36 +81,52 @@ def _ask_siblings(others: dict[str, str], urns: dict[str, str], found: Found, ac
 def _statistics(urns: Sequence[str], account: Account, beside: Sequence[Request] = ()) -> Call[tuple[Found, list[Any]]]:
     """Statistics by URN, and the answers to what was asked beside them.
 
-    A batch that is refused is asked in parts; a post that is known to be refused spoils no batch again.
+    A batch that is refused is asked in parts. Of posts that are known to be refused a few are tried, each alone, and
+    the others once one of those is answered.
     """
-    known = recall(account, "refused")
-    todo = [part for part in ([u for u in urns if u not in known], *([u] for u in urns if u in known)) if part]
+    known = [urn for urn in recall(account, "refused") if urn in urns]
+    tried, held = known[:HOPELESS], known[HOPELESS:]
+    todo = [part for part in ([u for u in urns if u not in known], *([urn] for urn in tried)) if part]
     found: Found = {}
     others: list[Any] = []
-    accepted = False
+    answered: set[str] = set()
     while todo:
         told = yield (*(_request(part, account) for part in todo), *beside)
         others, beside = others + list(told[len(todo) :]), ()
         answers = list(zip(todo, told, strict=False))
         refused = [part for part, answer in answers if isinstance(answer, PARTED) and len(part) > 1]
-        accepted |= any(not isinstance(answer, PlatformError) for _, answer in answers)
-        if len(refused) >= HOPELESS and not accepted:
+        answered |= {urn for part, answer in answers if not isinstance(answer, PlatformError) for urn in part}
+        if len(refused) >= HOPELESS and not answered:
             raise Misconfigured(f"LinkedIn refuses all parts of a batch: {told[0].detail}"[:300])
+        refused = [part for part in refused if not _is_hopeless(part, refused, answered)]
         for part, answer in answers:
             if part not in refused:
                 found |= dict.fromkeys(part, answer) if isinstance(answer, PlatformError) else _elements(answer, part)
         todo = [smaller for part in refused for smaller in _parts(part)]
-    _raise_if_nothing(found, accepted=accepted)
-    _remember_refused(found, account)
+        if held and answered & set(tried):
+            todo.append(held)
+        elif held:
+            found |= dict.fromkeys(held, found[tried[0]])
+        held = []
+    _raise_if_nothing(found, accepted=bool(answered))
+    _remember_refused(found, answered, tried, account)
     return found, others
 
 
-def _remember_refused(found: Found, account: Account) -> None:
+def _is_hopeless(part: Sequence[str], refused: Sequence[Sequence[str]], answered: set[str]) -> bool:
+    """Whether all posts of a part's kind seem to be refused, as one of the two kinds may be."""
+    kind = UGC if part[0].startswith(UGC) else SHARE
+    alike = [each for each in refused if all(urn.startswith(kind) for urn in each)]
+    return part in alike and len(alike) >= HOPELESS and not any(urn.startswith(kind) for urn in answered)
+
+
+def _remember_refused(found: Found, answered: set[str], tried: list[str], account: Account) -> None:
+    """Those that were tried come last, so that the next reading tries others."""
     known = recall(account, "refused")
-    kept = [urn for urn in known if not isinstance(found.get(urn), dict)]
+    kept = [urn for urn in known if urn not in answered and urn not in found]
+    kept += sorted((urn for urn, item in found.items() if isinstance(item, ParametersRefused)), key=tried.__contains__)
     if kept != known:
-        account.memory["refused"] = kept
-    remember(account, "refused", [urn for urn, item in found.items() if isinstance(item, ParametersRefused)])
+        account.memory["refused"] = kept[-REMEMBERED:]
 
 
 def _raise_if_nothing(found: Found, *, accepted: bool) -> None:
@@ -161,26 +179,3 @@ def _is_silent(post_id: str, account: Account) -> bool:
     """Whether a post that was left out had no activity: LinkedIn named it itself, and it is in the window."""
     made = recall_facts(account, "listed").get(post_id)
     return isinstance(made, int) and datetime.now(UTC) - at(made) < WINDOW
-
-
-# --- video -----------------------------------------------------------------------------------------------------------
-
-
-def _may_be_video(urn: str, account: Account, *, few: bool) -> bool:
-    """One call each: of many posts only those that are known to be videos are worth it."""
-    return urn in recall(account, "videos") or (few and urn.startswith(UGC))
-
-
-def _video(urn: str) -> Request:
-    return finder("videoAnalytics", q="entity", entity=encoded(urn), type="VIDEO_VIEW", aggregation="ALL")
-
-
-def _views(urns: Sequence[str], answers: Sequence[Any], account: Account) -> dict[str, Any]:
-    """Views by URN, or what refused them. No element is no number: they vanish after half a year."""
-    views: dict[str, Any] = {}
-    for urn, answer in zip(urns, answers, strict=True):
-        elements = lookup(answer, "elements")
-        is_told = isinstance(elements, list) and elements and isinstance(elements[0], dict)
-        views[urn] = elements[0].get("value") if is_told else answer if isinstance(answer, PlatformError) else None
-    remember(account, "videos", [u for u, told in views.items() if type(told) is int])
-    return views

@@ -131,7 +131,7 @@ def parse_tokens(refresh: Refresh | None, payload: Any) -> TokenSet:
     facts = refresh or Refresh("")
     if not isinstance(payload, dict):
         raise MalformedPayload("The token answer is not an object.")
-    named = {name: payload[name] for name in ("error", "error_description", "token_type") if name in payload}
+    named = {name: payload[name] for name in ("error", "error_description", "token_type") if payload.get(name)}
     try:
         token = parse_token_response(json.dumps({**named, "access_token": payload.get(facts.access_field)}))
     except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
+from platforms import ownership
+from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick
 from platforms.dimensions import AccountDimension
 from platforms.errors import PlatformError, RateLimited, Rejected, ScopeMissing, TokenExpired, Unavailable
 from platforms.oauth import Refresh
@@ -82,14 +83,19 @@ class TikTok(TikTokConsent):
         return value
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
-        return (yield from read_videos(ids, account))
+        found = yield from read_videos(ids, account)
+        if not found and not ownership.is_known(account):  # another user's token is shown none of them
+            yield from self._identify(account)
+        return found
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
+        if not ownership.is_known(account):  # a listing does not say whose it is
+            yield from self._identify(account)
         return (yield from list_videos(account, cursor))
 
     def fetch_account(self, account: Account) -> Call[Raw | Reading]:
         answer = yield from ask(lambda: self._user(account), ACCOUNT_METRICS, account)
-        same_account(account.network_unique_id, answer["data"]["user"]["open_id"])
+        ownership.confirm(account, answer["data"]["user"]["open_id"])
         raw = pick(answer["data"]["user"], ("open_id", *ACCOUNT_METRICS))
         return Reading(raw, account.lost(self.account_fields))
 
@@ -98,9 +104,13 @@ class TikTok(TikTokConsent):
         names = ("open_id", *(name for name in ACCOUNT_METRICS if name not in account.retired))
         return Request("user/info/", params={"fields": ",".join(names)}, group="user/info")
 
-    def probe(self, account: Account) -> Call[None]:
+    @staticmethod
+    def _identify(account: Account) -> Call[None]:
         answer = yield Request("user/info/", params={"fields": "open_id"}, group="user/info")
-        same_account(account.network_unique_id, answer["data"]["user"]["open_id"])
+        ownership.confirm(account, answer["data"]["user"]["open_id"])
+
+    def probe(self, account: Account) -> Call[None]:
+        yield from self._identify(account)
         missing = [scope for scope in self.scopes if account.scopes and scope not in account.scopes]
         if missing:
             raise ScopeMissing(f"The owner did not grant {', '.join(missing)}.")

@@ -123,6 +123,8 @@ class YouTube(YouTubeChannels):
             except DeadlineExceeded:
                 raise
             except (Rejected, Unavailable, MalformedPayload, AttributeError, LookupError, TypeError) as error:
+                if getattr(error, "scope", None) == "account":  # its token: the other method wants one, too
+                    raise
                 refused = not isinstance(error, Unavailable)
         found = by_id((yield Request("videos", params=params, group="general")), ids)
         if refused:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import SocialAccount, Status
 from accounts.services import crypto
 from accounts.services.events import emit_account_event
-from platforms import registry
+from platforms import ownership, registry
 from platforms.consent import Candidate
 from platforms.errors import MalformedPayload
 from platforms.oauth import TokenSet, jwt_expiry
@@ -138,6 +138,7 @@ def _start_over(account: SocialAccount) -> None:
     account.token_retry_at = account.refused_at = account.last_ok_at = account.last_error_at = None
     account.last_error_code = account.last_error_detail = ""
     account.failures = 0
+    account.memory = ownership.forget(account.memory)
     account.next_collect_at = timezone.now()
     if account.status in DEAD:
         account.status = Status.ACTIVE

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.db import connection
@@ -49,10 +50,10 @@ class Failure:
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds from now, where an instant is known."""
+        """Whole seconds from now, where an instant is known; rounded up: who comes earlier is refused again."""
         if self.retry_at is None:
             return None
-        return max(0, int((self.retry_at - timezone.now()).total_seconds()))
+        return max(0, ceil((self.retry_at - timezone.now()).total_seconds()))
 
 
 Landing = Failure | None

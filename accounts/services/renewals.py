@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Mode, SocialAccount, SocialNetwork, Status
-from accounts.services import standing
+from accounts.services import health, standing
 from accounts.services.tokens import TokenKeeper
 from platforms import registry
 from platforms.base import Platform
@@ -72,7 +72,10 @@ def _has_app(platform: Platform) -> Q:
 def _renew(account: SocialAccount) -> bool:
     """Whether it was done. No failure of one account stops the others."""
     try:
-        return TokenKeeper(account).extend()
+        renewed = TokenKeeper(account).extend()
+        if renewed and account.status == Status.TOKEN_EXPIRED:
+            health.probe(SocialAccount.objects.get(pk=account.pk))  # it works again, if it is this account's
+        return renewed
     except NeedsFix as error:
         standing.record_error(account, error)
         logger.error("account %s was not renewed: %s evidence: %.500s", account.pk, error.detail, error.evidence)

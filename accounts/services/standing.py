@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 OK_EVERY = timedelta(minutes=5)
 RETRY_DEAD = timedelta(days=1)
+RETRY_NEW = timedelta(minutes=10)
+"""LinkedIn, for one, refuses some tokens for seconds after it has issued them: a new one's refusal may soon be over."""
 
 # One platform refusing most of its accounts at the same time is an incident, not dead tokens.
 INCIDENT_WINDOW = timedelta(minutes=15)
@@ -53,6 +55,7 @@ def record_success(account: SocialAccount) -> None:
     dead = alive.filter(status=Status.TOKEN_EXPIRED)
     if dead.exists():
         _revive(dead)
+        account.status = Status.ACTIVE
 
 
 def _revive(dead: QuerySet[SocialAccount]) -> None:
@@ -88,7 +91,8 @@ def record_refusal(account: SocialAccount, error: NeedsOwner) -> PlatformError:
         current.refused_at = current.last_error_at = now
         current.last_error_code, current.last_error_detail = told.code, told.detail[:500]
         if current.status == Status.TOKEN_EXPIRED:
-            current.token_retry_at = now + (RETRY_IN_INCIDENT if in_incident else RETRY_DEAD)
+            is_new = current.token_obtained_at is not None and now - current.token_obtained_at < RETRY_NEW
+            current.token_retry_at = now + (RETRY_IN_INCIDENT if in_incident else RETRY_NEW if is_new else RETRY_DEAD)
         current.save(update_fields=REFUSAL_FIELDS)
         if current.status != was:
             emit_account_event(current, EVENTS[Status(current.status)], reason=error.detail)

@@ -174,7 +174,7 @@ class TokenKeeper:
             self._release(claim)
             raise
         self._reread()
-        if stored:
+        if stored and self.account.status == Status.ACTIVE:  # new tokens do not say whose they are
             standing.record_success(self.account)
         return access.credentials_of(self.account)
 

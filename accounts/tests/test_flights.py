@@ -22,6 +22,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BROKEN = Failure("rate_limited", "Later.", True, timezone.now() + timedelta(minutes=5))
 
 
+def test_who_waits_as_told_does_not_come_back_too_early() -> None:
+    ends_at = timezone.now() + timedelta(seconds=60)
+    assert Failure("rate_limited", "Later.", True, ends_at).retry_after == 60
+    assert Failure("rate_limited", "Later.", True, ends_at - timedelta(hours=1)).retry_after == 0
+
+
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(8) as pool:

@@ -72,7 +72,7 @@ def test_a_dead_token_is_tried_once_a_day(sandbox: Any, status_of: Any) -> None:
     sandbox.fault("bluesky", "refuse_refresh")
     for _ in range(3):
         assert renewals.refresh_due() == 0
-    assert (sandbox.calls("bluesky"), status_of(not_yet)) == (2, "token_expired")
+    assert (sandbox.calls("bluesky"), status_of(not_yet)) == (3, "token_expired")
     assert list(WebhookEvent.objects.values_list("type", flat=True)) == ["account.connected"]  # of the first
 
 

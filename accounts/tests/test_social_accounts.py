@@ -240,6 +240,15 @@ def test_new_tokens_revive_a_dead_account(
     assert events() == ["account.connected"]
 
 
+def test_of_new_tokens_it_is_not_known_yet_whose_they_are(api: Any, organization: Any) -> None:
+    memory = {"own": True, "videos": ["1"]}
+    account = SocialAccountFactory(organization=organization, memory=memory)
+    for given, remembered in (({"tenant_id": "a"}, memory), ({"access_token": "a-newer-token"}, {"videos": ["1"]})):
+        api.patch(url(account), given)
+        account.refresh_from_db()
+        assert account.memory == remembered
+
+
 def test_new_tokens_do_not_enable_a_disabled_account(api: Any, organization: Any) -> None:
     account = SocialAccountFactory(organization=organization, status="disabled")
     assert api.patch(url(account), {"access_token": "a-newer-token"}).json()["status"] == "disabled"

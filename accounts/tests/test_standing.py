@@ -93,6 +93,14 @@ def test_the_status_and_its_event_are_written_together_or_not_at_all(monkeypatch
     assert statuses([account]) == ["active"]
 
 
+@pytest.mark.parametrize(("age", "wait"), [(60, 600), (1200, 86400)])
+def test_a_new_token_that_is_refused_is_tried_again_soon_and_an_old_one_the_next_day(age: int, wait: int) -> None:
+    account = SocialAccountFactory(token_obtained_at=timezone.now() - timedelta(seconds=age))
+    refuse(account)
+    account.refresh_from_db()
+    assert timedelta(seconds=wait - 60) < account.token_retry_at - timezone.now() <= timedelta(seconds=wait)
+
+
 def test_success_returns_an_expired_account_and_clears_what_was_wrong() -> None:
     account = SocialAccountFactory()
     refuse(account)
@@ -134,13 +142,6 @@ def test_success_is_written_at_most_every_five_minutes(django_assert_num_queries
             standing.record_success(account)
     account.refresh_from_db()
     assert account.last_ok_at > first
-
-
-def test_a_dead_token_is_tried_again_after_a_day() -> None:
-    account = SocialAccountFactory()
-    refuse(account)
-    account.refresh_from_db()
-    assert timedelta(hours=23) < account.token_retry_at - timezone.now() <= timedelta(hours=24)
 
 
 # --- incidents -------------------------------------------------------------------------------------------------------

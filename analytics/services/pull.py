@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-from accounts.models import SocialAccount, Subject
+from accounts.models import SocialAccount, Status, Subject
 from accounts.services import access, standing
 from accounts.services.access import Notes
 from accounts.services.health import note_failure
@@ -17,7 +17,16 @@ from accounts.services.retirements import Retirements
 from accounts.services.tokens import TokenKeeper
 from platforms.base import Account, Call, Found, Item, Listing, Platform, Reading
 from platforms.client import Client
-from platforms.errors import DeadlineExceeded, Gone, MalformedPayload, NeedsFix, NeedsOwner, PlatformError, Rejected
+from platforms.errors import (
+    DeadlineExceeded,
+    Gone,
+    MalformedPayload,
+    NeedsFix,
+    NeedsOwner,
+    PlatformError,
+    Rejected,
+    TryLater,
+)
 from platforms.oauth import Credentials
 
 logger = logging.getLogger(__name__)
@@ -182,11 +191,24 @@ class _Conversation:
         before = deepcopy(known.memory)
         try:
             result = self._client.run(call(self.platform, known))
+            works = not self.platform.public_reads and self._works(self._client, known)
         finally:
             self._remember(known, before)
-        if not self.platform.public_reads:
+        if works:
             standing.record_success(self.keeper.account)
         return result
+
+    def _works(self, client: Client, known: Account) -> bool:
+        """Whether a success shows the account to be well. A dead one's token may be another account's: it is probed."""
+        if self.keeper.account.status != Status.TOKEN_EXPIRED or not self.platform.has_probe:
+            return True
+        try:
+            client.run(self.platform.probe(known))
+        except PlatformError as error:
+            if standing.is_refusal(error):
+                raise
+            return not isinstance(error, TryLater)
+        return True
 
     def _remember(self, known: Account, before: dict[str, Any]) -> None:
         """Keep what the adapter learnt, also in a conversation that failed in the end."""

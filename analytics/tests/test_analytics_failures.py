@@ -41,10 +41,10 @@ def test_a_rate_limit_parks_what_it_concerns(published, read, sandbox):
     [skipped] = check(read(post))["skipped"]
     assert skipped["code"] == "rate_limited"
     assert skipped["retryable"] is True
-    assert 800 < skipped["retry_after"] <= 840
+    assert 800 < skipped["retry_after"] <= 841  # X names a whole second, which the next one may be
     calls = sandbox.calls("x")
     [skipped] = read(post)["skipped"]
-    assert 800 < skipped["retry_after"] <= 840
+    assert 800 < skipped["retry_after"] <= 841
     assert sandbox.calls("x") == calls
     other = published("x")
     sandbox.heal("x")

@@ -200,7 +200,7 @@ def test_each_account_is_tried_once_and_has_its_own_failure_when_all_are_dead(sa
 def test_a_dead_token_that_is_tried_again_is_tried_for_its_own_posts(sandbox, crowd):
     first, _ = crowd("reddit", 5, 4)
     SocialAccount.objects.filter(pk=first.pk).update(status="token_expired", token_retry_at=timezone.now() - HOUR)
-    assert (run().snapshots, sandbox.calls("reddit")) == (9, 2)
+    assert (run().snapshots, sandbox.calls("reddit")) == (9, 3)  # the third asks whose token it is
     first.refresh_from_db()
     assert first.status == "active"
     assert again().calls == 1

@@ -27,6 +27,11 @@ MEMBER = {"network_unique_id": "urn:li:person:AbC123xyz"}
 """Of LinkedIn. What a page's answer leaves out may be there, and silent: it is never called gone."""
 
 
+NAMED = [key for key in WITH_TOKENS if key not in ("google_business", "instagram")]
+"""Those that name the account that a token belongs to; the others do not know the one that was connected."""
+OWN, OTHER = {"linkedin": MEMBER}, {"linkedin": {"network_unique_id": "urn:li:person:Other"}}
+
+
 class Measured:
     """An account with a post, where its platform has numbers of posts; asked for what the platform can tell."""
 
@@ -115,6 +120,33 @@ def test_a_renewal_without_an_answer_condemns_nobody(sandbox, measured, monkeypa
     sandbox.heal(platform)
     assert (found.status, told()) == ("active", [])
     assert found.health()["healthy"]
+
+
+@pytest.mark.parametrize("platform", NAMED)
+def test_no_read_with_another_accounts_token_revives_an_account_or_calls_its_posts_gone(sandbox, measured, platform):
+    found, other = measured(platform, **OWN.get(platform, {})), sandbox.connect(platform, **OTHER.get(platform, {}))
+    tokens = {name: getattr(other, name) for name in ("access_token", "refresh_token")}
+    SocialAccount.objects.filter(pk=found.account.pk).update(**tokens)
+    assert found.health()["error_code"] == "token_expired"
+    for _ in range(3):
+        failure, row = found.read()
+        assert (failure["code"], row) == ("token_expired", None)
+    assert (found.status, told()) == ("token_expired", ["account.token_expired"])
+    assert set(Target.objects.values_list("missing_count", "gone_at")) <= {(0, None)}
+    SocialAccount.objects.filter(pk=found.account.pk).update(access_token=found.account.access_token)
+    assert found.read()[0] is None
+    assert found.status == "active"
+
+
+@pytest.mark.parametrize("platform", [key for key in NAMED if key in RENEWED])
+def test_no_renewal_revives_an_account_whose_tokens_are_anothers(sandbox, measured, platform):
+    found, other = measured(platform, **OWN.get(platform, {})), sandbox.connect(platform, **OTHER.get(platform, {}))
+    ended = {"status": "token_expired", "token_retry_at": timezone.now() - SECOND, "token_expires_at": timezone.now()}
+    tokens = {name: getattr(other, name) for name in ("access_token", "refresh_token")}
+    SocialAccount.objects.filter(pk=found.account.pk).update(**tokens, **ended)
+    renewals.refresh_due()
+    assert found.read()[0]["code"] == "token_expired"
+    assert (found.status, told()) == ("token_expired", [])
 
 
 @pytest.mark.parametrize("platform", WITH_TOKENS)

@@ -98,7 +98,7 @@ def test_an_account_without_numbers_says_so(sandbox, metrics):
     body = metrics(account)
     error = body.pop("live_error")
     assert (error["code"], error["retryable"]) == ("rate_limited", True)
-    assert 590 < error["retry_after"] <= 600
+    assert 590 < error["retry_after"] <= 601
     assert body == {
         "social_account_id": str(account.pk),
         "metrics": None,

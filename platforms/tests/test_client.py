@@ -161,6 +161,19 @@ def test_a_fresh_token_that_is_refused_too_does_not_count_against_the_account() 
     assert made.usage.calls == 2
 
 
+def test_nor_does_it_where_the_conversation_goes_on_elsewhere() -> None:
+    made = client((401, {}), renew=Renew(Credentials("fresh-token")))
+
+    def otherwise() -> Call[Any]:
+        try:
+            return (yield Request("things"))
+        except Unavailable:
+            return (yield Request("other-things"))
+
+    with pytest.raises(Unavailable):
+        made.run(otherwise())
+
+
 def test_without_a_way_to_renew_a_refused_token_is_expired() -> None:
     with pytest.raises(TokenExpired):
         client((401, {})).run(one())

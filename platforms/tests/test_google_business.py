@@ -184,7 +184,24 @@ def test_a_refusal_that_names_no_metric_or_all_of_them_is_an_error(message: str)
     account = account_of("google_business", DEFAULT)
     with pytest.raises(Rejected):
         fetch(transport, account)
-    assert len(transport.asked) == 1 and account.retired == set()
+    assert len(transport.asked) == 2 and account.retired == set()  # the second spells dates otherwise
+    assert account.memory == {}
+
+
+@pytest.mark.parametrize(("usual", "other"), [("startDate", "start_date"), ("start_date", "startDate")])
+def test_dates_are_spelt_as_they_are_taken_and_that_is_remembered(usual: str, other: str) -> None:
+    def answer(exchange: Exchange) -> Any:
+        if f"dailyRange.{now}.year" not in query_of(exchange):
+            return refusal(400, "INVALID_ARGUMENT", "Request contains an invalid argument.")
+        return several(*map(series, IMPRESSIONS))
+
+    transport, account = Answers(answer), account_of("google_business", DEFAULT)
+    now = usual
+    for taken, calls in ((usual, 1 if usual == "startDate" else 2), (usual, 1), (other, 2), (other, 1)):
+        now = taken
+        transport.asked.clear()
+        assert impressions(fetch(transport, account)) == 112
+        assert len(transport.asked) == calls
 
 
 # --- errors ------------------------------------------------------------------------------------------------------

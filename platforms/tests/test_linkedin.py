@@ -143,6 +143,13 @@ def test_a_refused_refresh_is_told_from_all_others(answer: Any, error: type[Plat
     assert isinstance(caught.value, TokenExpired) == (error is TokenExpired)
 
 
+def test_what_the_token_endpoint_says_is_passed_on() -> None:
+    told = {"error": "invalid_request", "error_description": 'A required parameter "x" is missing'}
+    account, transport = account_of("linkedin", {}), Answers(lambda exchange: (400, told))
+    with pytest.raises(Rejected, match='parameter "x"'):
+        client_for("linkedin", transport, account).run(LINKEDIN.renew(account, TOKENS, APP))
+
+
 def test_an_app_without_refresh_tokens_sends_nothing() -> None:
     account, transport = account_of("linkedin", {}), Answers(lambda exchange: (200, {}))
     with pytest.raises(TokenExpired):
@@ -254,8 +261,9 @@ def test_a_missing_scope_costs_a_member_only_what_it_gates(refused: str, lost: s
         (failure(503), Unavailable),
     ],
 )
-def test_a_page_that_cannot_be_read_at_all_says_why(answer: Any, error: type[PlatformError]) -> None:
-    account = account_of("linkedin", PAGE)
+@pytest.mark.parametrize("told", [PAGE, {}])
+def test_an_account_that_cannot_be_read_at_all_says_why(answer: Any, error: type[PlatformError], told: Any) -> None:
+    account = account_of("linkedin", told)
     with pytest.raises(error):
         client_for("linkedin", Answers(lambda exchange: answer), account).run(LINKEDIN.fetch_account(account))
 

@@ -163,6 +163,28 @@ def test_a_list_that_is_refused_as_such_does_not_cost_the_other() -> None:
     assert {i for i, item in found.items() if isinstance(item, Reading)} == {f"urn:li:ugcPost:{n}" for n in range(3)}
 
 
+@pytest.mark.parametrize(("kind", "name"), [("share", "shares"), ("ugcPost", "ugcPosts")])
+def test_a_kind_that_is_refused_as_such_costs_few_calls_and_is_tried_again(kind: str, name: str) -> None:
+    def answer(exchange: Exchange) -> Any:
+        return UNPERMITTED if is_refused and name in query_of(exchange) else statistics(exchange)
+
+    transport, account, is_refused = Answers(answer), page(), True
+    ids = [f"urn:li:{each}:{n}" for n in range(25) for each in ("share", "ugcPost")]
+    tried: set[str] = set()
+    for calls in (9, 5, 5):
+        transport.asked.clear()
+        found = fetch(transport, *ids, account=account)
+        assert {i for i, item in found.items() if isinstance(item, Reading)} == {i for i in ids if kind not in i}
+        assert len(transport.asked) == calls
+        tried |= {urn for exchange in transport.asked for urn in asked(exchange) if kind in urn and calls == 5}
+    assert len(tried) == 8  # others each time
+    is_refused = False
+    for calls in (6, 1):
+        transport.asked.clear()
+        assert all(isinstance(item, Reading) for item in fetch(transport, *ids, account=account).values())
+        assert len(transport.asked) == calls
+
+
 def test_a_batch_that_is_refused_in_all_its_parts_is_no_posts_fault() -> None:
     transport = Answers(lambda exchange: UNPERMITTED)
     with pytest.raises(Misconfigured):

@@ -81,6 +81,14 @@ def test_without_a_new_refresh_token_the_old_one_stays(renewed: Any) -> None:
     assert parse_tokens(Refresh(URL), {"access_token": "a", "refresh_token": renewed}).refresh_token == ""
 
 
+@pytest.mark.parametrize("none", ["", None, {}, False])
+def test_an_empty_error_beside_the_tokens_is_none(none: Any) -> None:
+    tokens = parse_tokens(Refresh(URL), {"error": none, "access_token": "a", "refresh_token": "rotated"})
+    assert tokens.refresh_token == "rotated"
+    with pytest.raises(MalformedPayload):
+        parse_tokens(Refresh(URL), {"error": "odd", "access_token": "a", "refresh_token": "rotated"})
+
+
 @pytest.mark.parametrize(
     "payload",
     [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}, {"access_token": ["a"]}, [], None, "a"],

@@ -20,6 +20,7 @@ from platforms.errors import (
 )
 from platforms.oauth import Credentials
 from platforms.tests.replay import APP, NOW, TOKENS, Answers, account_of, client_for, query_of, raw_of
+from platforms.tiktok_videos import list_videos
 from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -112,7 +113,14 @@ def test_an_answer_that_hides_its_videos_is_not_one_without_them(videos: Any) ->
 
 @pytest.mark.parametrize("videos", [[], None])
 def test_a_missing_video_is_left_out_and_no_zero(videos: Any) -> None:
-    assert fetch(Answers(lambda exchange: good(videos=videos)), A) == {}
+    account = account_of("tiktok", {})
+    shown = {"videos": videos, "user": {"open_id": account.network_unique_id}}
+    assert fetch(Answers(lambda exchange: good(**shown)), A, account=account) == {}
+
+
+def test_videos_that_anothers_token_is_not_shown_are_not_gone() -> None:
+    with pytest.raises(TokenExpired):
+        fetch(Answers(lambda exchange: good(videos=[], user={"open_id": "another"})), A, B)
 
 
 # --- errors ------------------------------------------------------------------------------------------------------
@@ -208,7 +216,7 @@ def test_a_withdrawn_metric_costs_one_call_once_and_its_own_column() -> None:
 
 def test_a_listing_does_without_a_withdrawn_metric() -> None:
     transport, account = Answers(without_shares), account_of("tiktok", {})
-    page = client_for("tiktok", transport, account).run(TIKTOK.list_posts(account))
+    page = client_for("tiktok", transport, account).run(list_videos(account, ""))
     assert [each.id for each in page.posts] == [A] and account.retired == {"share_count"}
     assert page.posts[0].unavailable == {Dimension.SHARES: Reason.RETIRED}
 
@@ -288,14 +296,37 @@ def test_a_dead_token_is_not_a_publish_ids_fault() -> None:
 def test_pages_are_walked_by_milliseconds_and_a_cursor_that_stands_still_ends_them() -> None:
     transport = Answers(lambda exchange: good(videos=[video(A)], cursor=1762000000000, has_more=True))
     account = account_of("tiktok", {})
-    first = client_for("tiktok", transport, account).run(TIKTOK.list_posts(account))
-    second = client_for("tiktok", transport, account).run(TIKTOK.list_posts(account, cursor=first.cursor))
+    first = client_for("tiktok", transport, account).run(list_videos(account, ""))
+    second = client_for("tiktok", transport, account).run(list_videos(account, first.cursor))
     assert (first.cursor, second.cursor) == ("1762000000000", "")
     assert [exchange.json for exchange in transport.asked] == [
         {"max_count": 20},
         {"max_count": 20, "cursor": 1762000000000},
     ]
     assert first.posts[0].published_at is not None and first.posts[0].published_at.year == 2025
+
+
+def test_whose_token_it_is_is_asked_once() -> None:
+    account = account_of("tiktok", {})
+    transport = Answers(lambda exchange: good(videos=[], user={"open_id": account.network_unique_id}, has_more=False))
+    made = client_for("tiktok", transport, account)
+    for _ in range(2):
+        assert made.run(TIKTOK.list_posts(account)).posts == ()
+        assert made.run(TIKTOK.fetch_posts([A], account)) == {}
+    assert [path.rpartition("v2")[2] for path in transport.paths] == [
+        "/user/info/",
+        *["/video/list/", "/video/query/"] * 2,
+    ]
+
+
+def test_anothers_videos_are_not_listed() -> None:
+    transport, account = (
+        Answers(lambda exchange: good(videos=[video(A)], user={"open_id": "another"})),
+        account_of("tiktok", {}),
+    )
+    with pytest.raises(TokenExpired):
+        client_for("tiktok", transport, account).run(TIKTOK.list_posts(account))
+    assert not any("list" in exchange.url for exchange in transport.asked)
 
 
 # --- tokens ------------------------------------------------------------------------------------------------------

@@ -142,6 +142,17 @@ def test_a_passing_failure_of_the_newer_method_is_not_remembered() -> None:
     assert account.memory == {}
 
 
+@pytest.mark.parametrize("error", [Unavailable(scope="account"), Rejected(scope="account")])
+def test_the_older_method_is_not_asked_with_a_token_that_could_not_be_renewed(error: PlatformError) -> None:
+    def renew(stale: str) -> Any:
+        raise error
+
+    transport = Answers(lambda exchange: refusal(401, "authError", "UNAUTHENTICATED"))
+    with pytest.raises(type(error)):
+        fetch(transport, ONE, renew=renew)
+    assert transport.paths == [STATS]
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
