@@ -8,6 +8,7 @@ from typing import Any
 from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, objects, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
+from platforms.graph import LIFETIME
 from platforms.graph_errors import TOO_YOUNG, MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
 from platforms.oauth import App, Credentials, Refresh, TokenSet
@@ -37,6 +38,7 @@ class Threads(ThreadsConsent):
         revives=False,
         early=timedelta(days=7),
         min_age=timedelta(hours=24),
+        lifetime=LIFETIME,
     )
     # 4800 x impressions, counted as at least 10. https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     limits = (Limit(48000, 86400),)

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Gate, SocialAccount, WebhookEvent
 from accounts.services import crypto, flights, health
-from accounts.tests.factories import SocialAccountFactory
+from accounts.tests.factories import ACCOUNT_IDS, SocialAccountFactory
+from accounts.tests.social_accounts import URL
 
 pytestmark = pytest.mark.django_db
 in_threads = pytest.mark.django_db(transaction=True)
@@ -212,6 +213,24 @@ def test_a_token_of_instagram_login_is_extended_near_its_end(sandbox: Any, probe
     before = tokens(account)[0]
     assert standing(probe(account)) == ("active", None)
     assert tokens(account)[0] != before
+    assert account.token_expires_at > timezone.now() + timedelta(days=50)
+
+
+@pytest.mark.parametrize(("platform", "extra"), [("instagram", INSTAGRAM), ("threads", {})])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_token_that_a_caller_has_held_for_long_is_extended_near_its_end(
+    sandbox: Any, api: Any, probe: Any, platform: str, extra: Any, later: bool
+) -> None:
+    own_id = ACCOUNT_IDS[platform](0)
+    soon = {"token_expires_at": (timezone.now() + timedelta(seconds=SOON)).isoformat()}
+    held = sandbox.grant(platform, own_id, token_age=60 * 86400, token_lifetime=SOON, **extra)["access_token"]
+    given = {"platform": platform, "network_unique_id": own_id, "access_token": held, "extra": extra}
+    row = api.post(URL, given | ({} if later else soon)).json()
+    if later:
+        assert api.patch(f"{URL}/{row['id']}", soon).status_code == 200
+    account = SocialAccount.objects.get(pk=row["id"])
+    probe(account)
+    assert tokens(account)[0] != held
     assert account.token_expires_at > timezone.now() + timedelta(days=50)
 
 
