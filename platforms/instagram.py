@@ -98,7 +98,7 @@ class Instagram(InstagramConsent):
                 return list((yield tuple(reads)))
             return (yield from ask_in_batches(reads, self, account))
 
-        return (yield from read_media(ids, account, ask=ask, alive=self._node(account, "")))
+        return (yield from read_media(ids, account, ask=ask, probe=lambda: self.probe(account)))
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_media(account, cursor))

@@ -6,7 +6,6 @@ from typing import Any
 
 from platforms.base import Account, Call, Item, Raw, Request
 from platforms.errors import (
-    AccountNotFound,
     Gone,
     MalformedPayload,
     NeedsOwner,
@@ -34,10 +33,13 @@ IN_TURN = 40
 Ask = Callable[[Sequence[Request]], Call[list[Any]]]
 
 
-def read_media(ids: Sequence[str], account: Account, *, ask: Ask, alive: Request) -> Call[dict[str, Item]]:
+def read_media(
+    ids: Sequence[str], account: Account, *, ask: Ask, probe: Callable[[], Call[None]]
+) -> Call[dict[str, Item]]:
     """Raw answers by media id.
 
-    `ask` sends reads at the same time. `alive` is asked where a medium is gone: an account out of reach looks the same.
+    `ask` sends reads at the same time. `probe` proves the account where a medium is gone: one out of reach looks the
+    same, and so does another's token.
     """
     unlisted = {*recall(account, "unlisted"), *recall(account, "stories")}
     seen = Walk(frozenset(ids) - unlisted, account, metrics=account.unretired(METRICS))
@@ -60,10 +62,7 @@ def read_media(ids: Sequence[str], account: Account, *, ask: Ask, alive: Request
     if failure is not None and all(isinstance(item, PlatformError) for item in found.values()):
         raise failure
     if not seen.answered and any(isinstance(item, Gone) for item in found.values()):
-        try:
-            yield alive
-        except Gone as error:
-            raise AccountNotFound(error.detail) from error
+        yield from probe()
     return found | dict.fromkeys(rest, failure) if failure is not None else found
 
 

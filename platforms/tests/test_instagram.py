@@ -18,6 +18,7 @@ from platforms.errors import (
 from platforms.instagram_metrics import METRICS, STORY_METRICS
 from platforms.tests.instagram_network import INSTAGRAM, Network, failure, numbers
 from platforms.tests.replay import Answers, account_of, client_for, raw_of
+from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
 
@@ -277,6 +278,16 @@ def test_a_deleted_medium_is_gone_only_while_its_account_answers() -> None:
     network.account_gone = True
     with pytest.raises(AccountNotFound):
         network.fetch(*network.ids)
+
+
+def test_media_are_not_gone_because_the_token_is_another_accounts() -> None:
+    def answer(exchange: Exchange) -> tuple[int, Any]:
+        foreign = exchange.url.endswith("/me")
+        return (200, {"user_id": "17841400000000009"}) if foreign else failure(100, "does not exist", 33)
+
+    account = account_of("instagram", {"extra": {"login": "instagram"}})
+    with pytest.raises(TokenExpired):
+        client_for("instagram", Answers(answer), account).run(INSTAGRAM.fetch_posts(["17900000000000001"], account))
 
 
 def test_a_listing_that_is_gone_is_the_account() -> None:
