@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-from accounts.models import SocialAccount, Subject
+from accounts.models import SocialAccount, Status, Subject
 from accounts.services import access, standing
 from accounts.services.access import Notes
 from accounts.services.health import note_failure
@@ -161,6 +161,7 @@ class _Conversation:
         self._live = live
         self._client: Client | None = None
         self._retired: Retirements | None = None
+        self._proven: bool | None = None
         self.failure: PlatformError | None = None
         self.is_own = False
 
@@ -184,9 +185,25 @@ class _Conversation:
             result = self._client.run(call(self.platform, known))
         finally:
             self._remember(known, before)
-        if not self.platform.public_reads:
+        if not self.platform.public_reads and self._proves_account(known):
             standing.record_success(self.keeper.account)
         return result
+
+    def _proves_account(self, known: Account) -> bool:
+        """Whether what was read proves that the token is the account's.
+
+        What any token may read does not: one that was given up is asked whose it is before it is called good again.
+        """
+        given_up = self.platform.shares_calls and self.keeper.account.status == Status.TOKEN_EXPIRED
+        if self._proven is None and given_up and self._about is Subject.POST and self._client is not None:
+            try:
+                self._client.run(self.platform.probe(known))
+            except PlatformError as error:
+                note_failure(self.keeper.account, error)
+                self._proven = False
+            else:
+                self._proven = True
+        return self._proven is not False
 
     def _remember(self, known: Account, before: dict[str, Any]) -> None:
         """Keep what the adapter learnt, also in a conversation that failed in the end."""
