@@ -30,6 +30,8 @@ from platforms.instagram_metrics import (
 SINGLES = 2
 """Up to this many media are read one by one, rather than looked for in the listing."""
 IN_TURN = 40
+ATTEMPTS = 5
+"""So often is a medium asked with fewer metrics: by leaving out those that were refused, and in the end the rest."""
 Ask = Callable[[Sequence[Request]], Call[list[Any]]]
 
 
@@ -106,9 +108,9 @@ class _Turn:
     def _ask_again(self, nodes: Mapping[str, Any], insights: dict[str, Any]) -> Call[None]:
         """Ask with fewer metrics where one was refused, until something is left to read."""
         asked: dict[str, Sequence[str]] = {i: self._metrics(i, self.seen.nodes.get(i)) for i in insights}
-        for _ in range(3):
+        for attempt in range(ATTEMPTS):
             refused = [i for i in insights if isinstance(insights[i], MetricRefused) and isinstance(nodes[i], dict)]
-            fewer = {i: self._fewer(i, asked[i], nodes[i], insights[i]) for i in refused}
+            fewer = {i: self._fewer(i, asked[i], nodes[i], insights[i], attempt) for i in refused}
             again = {i: metrics for i, metrics in fewer.items() if metrics}
             if not again:
                 break
@@ -116,12 +118,14 @@ class _Turn:
             asked |= again
             insights |= zip(again, answers, strict=True)
 
-    def _fewer(self, media_id: str, asked: Sequence[str], node: Raw, refusal: MetricRefused) -> Sequence[str]:
+    def _fewer(
+        self, media_id: str, asked: Sequence[str], node: Raw, refusal: MetricRefused, attempt: int
+    ) -> Sequence[str]:
         own, left = self._metrics(media_id, node), refusal.left(asked)
         # Of what kind a medium is must be known: a story lacks metrics that no other has lost.
         if refusal.general and left and tuple(asked) == own and "media_product_type" in node:
             self.account.retired.update(set(asked) - set(left))
-        return fewer_metrics(asked, left, own)
+        return fewer_metrics(asked, left, own, patient=attempt < ATTEMPTS - 2)
 
     def _remember(self, nodes: Mapping[str, Any], insights: Mapping[str, Any]) -> None:
         """Stories, and what a walk to its end did not show, are not in the listing; and what has no insights."""

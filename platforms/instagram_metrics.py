@@ -29,10 +29,16 @@ def insights_request(media_id: str, metrics: Sequence[str]) -> Request:
     return Request(f"{media_id}/insights", params={"metric": ",".join(metrics)}, group="insights")
 
 
-def fewer_metrics(asked: Sequence[str], left: Sequence[str], own: Sequence[str]) -> Sequence[str]:
-    """What to ask for after a refusal: the kind's own metrics, then those not refused, then fewer and fewer."""
+def fewer_metrics(
+    asked: Sequence[str], left: Sequence[str], own: Sequence[str], *, patient: bool = True
+) -> Sequence[str]:
+    """What to ask for after a refusal: the kind's own metrics, then those not refused, then fewer and fewer.
+
+    No longer `patient`, only what every kind has is asked for.
+    """
     if "replies" in own and "replies" not in asked and "likes" in asked:
         return own
+    left = left if patient else tuple(name for name in ("views", "reach") if name in left)
     if left and len(left) < len(asked):
         return left
     return ("views", "reach") if len(asked) > 2 else ("reach",) if tuple(asked) == ("views", "reach") else ()

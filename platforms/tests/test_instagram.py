@@ -174,6 +174,23 @@ def test_a_refusal_that_names_no_metric_is_answered_by_asking_for_fewer() -> Non
     assert numbers(network.fetch(network.ids[0])[network.ids[0]])[Dimension.LIKES] == 7
 
 
+@pytest.mark.parametrize("had", [("reach",), ("views",), ("views", "reach")])
+def test_a_medium_that_has_next_to_nothing_still_tells_that(had: tuple[str, ...]) -> None:
+    def refuse(media_id: str, metrics: list[str]) -> Any:
+        bad = next((name for name in metrics if name not in had), None)
+        words = f"The Media Insights API does not support the {bad} metric for this media product type."
+        return failure(100, words) if bad else None
+
+    network = Network(1)
+    network.media[network.ids[0]]["media_product_type"] = "AD"
+    network.refuse = refuse
+    found = numbers(network.fetch(network.ids[0])[network.ids[0]])
+    told = {Dimension.REACH: "reach", Dimension.IMPRESSIONS: "views"}
+    assert {each: found[each] for each in told} == {
+        each: network.values[name] if name in had else None for each, name in told.items()
+    }
+
+
 def test_one_medium_of_another_kind_does_not_cost_its_page_the_metric() -> None:
     network = Network(20)
     odd = network.ids[3]
