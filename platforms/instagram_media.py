@@ -10,6 +10,7 @@ from platforms.errors import (
     MalformedPayload,
     NeedsOwner,
     PlatformError,
+    Rejected,
     ScopeMissing,
     TryLater,
 )
@@ -19,12 +20,13 @@ from platforms.instagram_listing import Walk, walk
 from platforms.instagram_memory import is_old, recall, remember, remember_old
 from platforms.instagram_metrics import (
     METRICS,
-    NODE,
     STORY_METRICS,
     fewer_metrics,
     insights_request,
+    lacks_kind,
     media_raw,
     media_reading,
+    node_fields,
 )
 
 SINGLES = 2
@@ -44,7 +46,7 @@ def read_media(
     same, and so does another's token.
     """
     unlisted = {*recall(account, "unlisted"), *recall(account, "stories")}
-    seen = Walk(frozenset(ids) - unlisted, account, metrics=account.unretired(METRICS))
+    seen = Walk(frozenset(ids) - unlisted, account, node_fields(account), metrics=account.unretired(METRICS))
     if len(seen.wanted) > SINGLES:
         yield from walk(seen)
     found: dict[str, Item] = {
@@ -94,11 +96,17 @@ class _Turn:
         known = {i: self.seen.nodes[i] for i in self.ids if i in self.seen.nodes}
         unknown = [i for i in self.ids if i not in known]
         asked = [i for i in self.ids if not self.seen.denied and not is_old(known.get(i, {"id": i}), self.account)]
-        requests = [Request(i, params={"fields": ",".join(NODE)}, group="node") for i in unknown]
-        requests += [insights_request(i, self._metrics(i, known.get(i))) for i in asked]
+        requests = self._nodes(unknown) + [insights_request(i, self._metrics(i, known.get(i))) for i in asked]
         answers = (yield from self.ask(requests)) if requests else []
         nodes = known | dict(zip(unknown, answers, strict=False))
+        if any(lacks_kind(nodes[i], self.account) for i in unknown):
+            again = [i for i in unknown if isinstance(nodes[i], Rejected)]
+            nodes |= zip(again, (yield from self.ask(self._nodes(again))), strict=True)
         return nodes, dict(zip(asked, answers[len(unknown) :], strict=True))
+
+    def _nodes(self, ids: Sequence[str]) -> list[Request]:
+        fields = ",".join(node_fields(self.account))
+        return [Request(i, params={"fields": fields}, group="node") for i in ids]
 
     def _metrics(self, media_id: str, node: Any) -> tuple[str, ...]:
         kind = node.get("media_product_type") if isinstance(node, dict) else None

@@ -17,7 +17,7 @@ from platforms.errors import (
 )
 from platforms.instagram_metrics import METRICS, STORY_METRICS
 from platforms.tests.instagram_network import INSTAGRAM, Network, failure, numbers
-from platforms.tests.replay import Answers, account_of, client_for, raw_of
+from platforms.tests.replay import Answers, account_of, client_for, query_of, raw_of
 from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
@@ -281,6 +281,30 @@ def test_a_missing_insights_permission_costs_only_the_insights_and_few_calls(cou
         assert item.unavailable[Dimension.REACH] is Reason.SCOPE_MISSING
         assert Dimension.LIKES not in item.unavailable and Dimension.CLICKS not in item.unavailable
     assert network.calls <= 6
+
+
+# --- the kind of media -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_host_without_the_kind_of_media_costs_one_refusal(count: int) -> None:
+    network, account = Network(count), account_of("instagram", {"extra": {"login": "instagram"}})
+    for media_id in network.ids:
+        network.media[media_id]["media_type"] = "VIDEO"
+        del network.media[media_id]["media_product_type"]
+    words = "(#100) Tried accessing nonexisting field (media_product_type) on node type (IGMedia)"
+
+    def answer(exchange: Exchange) -> Any:
+        return failure(100, words) if "media_product_type" in str(query_of(exchange)) else network.answer(exchange)
+
+    transport = Answers(answer)
+    for _ in range(2):
+        found = client_for("instagram", transport, account).run(INSTAGRAM.fetch_posts(network.ids, account))
+        assert [numbers(found[each])[Dimension.VIDEO_VIEWS] for each in network.ids] == [10] * count
+        assert [numbers(found[each])[Dimension.LIKES] for each in network.ids] == [12] * count
+    assert sum("media_product_type" in str(query_of(each)) for each in transport.asked) == 1
+    listing = client_for("instagram", transport, account).run(INSTAGRAM.list_posts(account))
+    assert len(listing.posts) == count
 
 
 # --- gone --------------------------------------------------------------------------------------------------------
