@@ -10,7 +10,7 @@ from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, S
 from platforms.facebook_metrics import FIELDS, post_metrics
 from platforms.facebook_pages import FacebookPages
 from platforms.facebook_posts import read_posts
-from platforms.facebook_videos import Resolved, resolve
+from platforms.facebook_videos import Resolved, read_videos, resolve
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
 from platforms.payloads import count, instant, lookup, to_count
@@ -80,6 +80,8 @@ class Facebook(FacebookPages):
             for each in ids
             if (post_id := known.posts.get(each, each)) in told
         }
+        hidden = {each: node for each, node in known.videos.items() if isinstance(found.get(each), Gone)}
+        found |= (yield from read_videos(hidden, self, account)) if hidden else {}
         failed = [item for item in found.values() if isinstance(item, TryLater | NeedsOwner)]
         if failed and len(failed) == len(found):
             raise failed[0]
