@@ -282,6 +282,7 @@ def test_no_shares_is_zero_only_where_the_node_answered() -> None:
     ("given", "canonical"),
     [
         ("102030_405060", "102030_405060"),
+        ("102030_1", "102030_1"),
         ("777888", "777888"),
         ("https://www.facebook.com/acme/posts/405060", f"{PAGE}_405060"),
         ("https://www.facebook.com/acme/posts/a-title/405060/?ref=x", f"{PAGE}_405060"),
