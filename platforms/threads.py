@@ -66,7 +66,11 @@ class Threads(ThreadsConsent):
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         params = {"fields": "id,media_type,permalink,timestamp", "limit": "50"} | ({"after": cursor} if cursor else {})
-        page = yield Request("me/threads", params=params, group="listing")
+        try:
+            page = yield Request("me/threads", params=params, group="listing")
+        except (Rejected, Gone):
+            yield from self.probe(account)  # a dead token may answer that there is no such resource
+            raise
         posts = [
             Listed(post_id, text_at(row, "permalink"), instant(row.get("timestamp")))
             for post_id, row in rows_by_id(page).items()
@@ -86,8 +90,11 @@ class Threads(ThreadsConsent):
                 raise
             account.retired.update(set(metrics) - set(left))
             answer = yield self._insights(account, left)
-        except Gone as error:
-            raise AccountNotFound(error.detail) from error
+        except (Rejected, Gone) as error:
+            yield from self.probe(account)  # a dead token may answer that there is no such resource
+            if isinstance(error, Gone):
+                raise AccountNotFound(error.detail) from error
+            raise
         raw = {"views_are": account.settings.get("account_views", "impressions"), "insights": _values(answer)}
         return Reading(raw, account.lost(self.account_fields))
 
