@@ -13,6 +13,7 @@ from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, To
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
 from platforms.payloads import count, excerpt
 from platforms.rates import Limit
+from platforms.wanted import Wanted
 
 T = TypeVar("T")
 Raw = dict[str, Any]
@@ -198,6 +199,10 @@ class Platform:
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         """A page of the account's own published posts, without reposts of others'."""
         raise NotImplementedError
+
+    def list_wanted(self, account: Account, wanted: Wanted, *, cursor: str = "") -> Call[Listing]:
+        """The same, where the platform can leave out some of what is not wanted."""
+        return (yield from self.list_posts(account, cursor=cursor))
 
     def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         """What any account's token shows of posts of several accounts."""

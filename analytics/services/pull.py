@@ -19,6 +19,7 @@ from platforms.base import Account, Call, Found, Item, Listing, Platform, Readin
 from platforms.client import Client
 from platforms.errors import DeadlineExceeded, Gone, MalformedPayload, NeedsFix, NeedsOwner, PlatformError, Rejected
 from platforms.oauth import Credentials
+from platforms.wanted import Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +85,11 @@ def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0)
         return conversation.failed(error), conversation.calls
 
 
-def pull_listing(account: SocialAccount, cursor: str) -> Listing | PlatformError:
-    """Read a page of the posts that an account published."""
+def pull_listing(account: SocialAccount, cursor: str, wanted: Wanted) -> Listing | PlatformError:
+    """Read a page of the posts that an account published, and of no more than are wanted where that can be had."""
     conversation = _Conversation(account, live=False, wait_until=0.0)
     try:
-        return conversation.hold(lambda platform, known: platform.list_posts(known, cursor=cursor))
+        return conversation.hold(lambda platform, known: platform.list_wanted(known, wanted, cursor=cursor))
     except PlatformError as error:
         return conversation.failed(error)
 

@@ -293,7 +293,7 @@ def test_a_listing_that_never_ends_does(monkeypatch: Any) -> None:
     imports.start(SocialAccountFactory(platform="bluesky"))
     pages = iter(range(10_000))
     monkeypatch.setattr(imports, "MOST_PAGES", 10)
-    monkeypatch.setattr(imports, "pull_listing", lambda account, cursor: Listing((), f"page-{next(pages)}"))
+    monkeypatch.setattr(imports, "pull_listing", lambda account, cursor, wanted: Listing((), f"page-{next(pages)}"))
     work()
     job = ImportJob.objects.get()
     assert (job.status, job.pages) == ("failed", 10)
