@@ -13,6 +13,7 @@ from platforms.errors import MalformedPayload, NotOpen, PlatformError, Scope, To
 from platforms.oauth import App, Credentials, Refresh, TokenSet, parse_tokens, refresh_form
 from platforms.payloads import count, excerpt
 from platforms.rates import Limit
+from platforms.wanted import Wanted
 
 T = TypeVar("T")
 Raw = dict[str, Any]
@@ -201,6 +202,10 @@ class Platform:
         """A page of the account's own published posts, without reposts of others'."""
         raise NotImplementedError
 
+    def list_wanted(self, account: Account, wanted: Wanted, *, cursor: str = "") -> Call[Listing]:
+        """The same, where the platform can leave out some of what is not wanted."""
+        return (yield from self.list_posts(account, cursor=cursor))
+
     def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         """What any account's token shows of posts of several accounts."""
         return self.fetch_posts(ids, account)
@@ -367,15 +372,6 @@ def unread(answer: Any) -> MalformedPayload:
     """The failure of posts for which a part of an answer cannot be read."""
     evidence = excerpt(repr(answer).encode("utf-8", "replace"))
     return MalformedPayload("A part of the answer could not be read.", evidence=evidence)
-
-
-def page_after(told: Any, cursor: str) -> str:
-    """Where a listing goes on; empty after its last page, and where it would repeat itself."""
-    if told is None or told == cursor:
-        return ""
-    if not isinstance(told, str) or not told.isprintable():
-        raise TypeError("expected a cursor to be text")
-    return told
 
 
 def by_key(value: Any, name: str) -> dict[str, Raw]:

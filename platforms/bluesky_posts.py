@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, objects, page_after, pick
+from platforms.base import Call, Item, Listed, Listing, Raw, Request, by_ids, objects, pick
 from platforms.bluesky_identity import APPVIEW
 from platforms.errors import TokenExpired, Unavailable
-from platforms.payloads import instant, lookup
+from platforms.payloads import instant, lookup, page_after
 
 COUNTS = ("likeCount", "repostCount", "replyCount", "quoteCount", "bookmarkCount")
 # https://atproto.com/specs/record-key

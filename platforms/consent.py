@@ -146,7 +146,10 @@ def code_form(consent: Consent, app: App, code: Code) -> dict[str, str]:
     if consent.client == "body" and app.client_secret:
         named["client_secret"] = app.client_secret
     written = prepare_token_request("authorization_code", include_client_id=True, **named)
-    return dict(parse_qsl(written, keep_blank_values=True))
+    form = dict(parse_qsl(written, keep_blank_values=True))
+    if consent.method == "GET":  # Facebook's exchange is known by its code
+        del form["grant_type"]
+    return form
 
 
 def unwrapped(consent: Consent, payload: Any) -> Any:

@@ -10,7 +10,7 @@ from platforms.errors import AccountNotFound, Gone, NeedsOwner, PlatformError, S
 from platforms.facebook_metrics import FIELDS, post_metrics
 from platforms.facebook_pages import FacebookPages
 from platforms.facebook_posts import read_posts
-from platforms.facebook_videos import Resolved, resolve
+from platforms.facebook_videos import Resolved, read_videos, resolve
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
 from platforms.payloads import count, instant, lookup, to_count
@@ -19,12 +19,12 @@ ACCOUNT_METRICS = ("page_media_view", "page_total_media_view_unique", "page_view
 LISTED = "id,created_time,permalink_url"
 HOST = r"https?://(?:[a-z]+\.)?facebook\.com"
 POST_URLS = (
-    rf"{HOST}/[^/?#\s]+/posts/(?:[^/?#\s]+/)?([0-9]{{3,25}})/?(?:[?#]\S*)?",
-    rf"{HOST}/(?:permalink|story)\.php\?(?:\S*&)?story_fbid=([0-9]{{3,25}})(?:&\S*)?",
+    rf"{HOST}/[^/?#\s]+/posts/(?:[^/?#\s]+/)?([0-9]{{1,25}})/?(?:[?#]\S*)?",
+    rf"{HOST}/(?:permalink|story)\.php\?(?:\S*&)?story_fbid=([0-9]{{1,25}})(?:&\S*)?",
 )
 VIDEO_URLS = (
-    rf"{HOST}/(?:reel|[^/?#\s]+/videos(?:/[^/?#\s]+)?)/([0-9]{{3,25}})/?(?:[?#]\S*)?",
-    rf"{HOST}/watch/?\?(?:\S*&)?v=([0-9]{{3,25}})(?:&\S*)?",
+    rf"{HOST}/(?:reel|[^/?#\s]+/videos(?:/[^/?#\s]+)?)/([0-9]{{1,25}})/?(?:[?#]\S*)?",
+    rf"{HOST}/watch/?\?(?:\S*&)?v=([0-9]{{1,25}})(?:&\S*)?",
 )
 
 
@@ -50,7 +50,7 @@ class Facebook(FacebookPages):
 
     def normalize_post_id(self, value: str, account: Account) -> str:
         page = account.network_unique_id
-        if re.fullmatch(r"[0-9]{3,25}(?:_[0-9]{3,25})?", value):
+        if re.fullmatch(r"[0-9]{1,25}(?:_[0-9]{1,25})?", value):
             return value
         for url in POST_URLS:
             if found := re.fullmatch(url, value):
@@ -63,7 +63,7 @@ class Facebook(FacebookPages):
         )
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{3,25}", value):
+        if not re.fullmatch(r"[0-9]{1,25}", value):
             raise ValueError("expected the numeric Page id, such as 102030405060708")
         return value
 
@@ -80,6 +80,8 @@ class Facebook(FacebookPages):
             for each in ids
             if (post_id := known.posts.get(each, each)) in told
         }
+        hidden = {each: node for each, node in known.videos.items() if isinstance(found.get(each), Gone)}
+        found |= (yield from read_videos(hidden, self, account)) if hidden else {}
         failed = [item for item in found.values() if isinstance(item, TryLater | NeedsOwner)]
         if failed and len(failed) == len(found):
             raise failed[0]

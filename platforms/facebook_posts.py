@@ -116,7 +116,7 @@ def _join(post_id: str, node: Any, insights: Any, counts: Raw) -> Raw | Platform
     """One post's raw answer. What was refused of it costs only its columns."""
     if isinstance(node, PlatformError) and (isinstance(node, Gone) or not isinstance(insights, dict)):
         return node
-    if isinstance(insights, PlatformError) and not isinstance(insights, Rejected | ScopeMissing):
+    if isinstance(insights, PlatformError) and not isinstance(insights, Rejected | ScopeMissing | Gone):
         return insights
     if not isinstance(node, dict | PlatformError):
         return MalformedPayload("The post is no object.")

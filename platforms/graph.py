@@ -33,6 +33,10 @@ class GraphPlatform(Platform):
     def classify(self, status: int, headers: Mapping[str, str], payload: Any) -> PlatformError | None:
         if isinstance(payload, dict) and "error_type" in payload:  # the token endpoints' own envelope
             words = str(payload.get("error_message") or "")
+            if status >= 500:
+                return Unavailable(words[:300])
+            if 429 in (status, number_of(payload.get("code"))):
+                return RateLimited(words[:300])
             return (TokenExpired if "token" in words or "ession" in words else Rejected)(words[:300])
         if isinstance(payload, list) and status < 300:
             return self._limit_of_all(payload)

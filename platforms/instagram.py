@@ -8,6 +8,7 @@ from typing import Any
 from platforms.base import Account, Call, Item, Listing, Raw, Reading, Request, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing
+from platforms.graph import LIFETIME
 from platforms.graph_batch import ask as ask_in_batches
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, insights_by_name
@@ -44,6 +45,7 @@ class Instagram(InstagramConsent):
         revives=False,
         early=timedelta(days=7),
         min_age=timedelta(hours=24),
+        lifetime=LIFETIME,
     )
     facebook_refresh = Refresh(
         "oauth/access_token",
@@ -54,6 +56,7 @@ class Instagram(InstagramConsent):
         revives=False,
         early=timedelta(days=7),
         min_age=timedelta(hours=24),
+        lifetime=LIFETIME,
     )
     fields = FIELDS
     account_fields = {
@@ -95,7 +98,7 @@ class Instagram(InstagramConsent):
                 return list((yield tuple(reads)))
             return (yield from ask_in_batches(reads, self, account))
 
-        return (yield from read_media(ids, account, ask=ask, alive=self._node(account, "")))
+        return (yield from read_media(ids, account, ask=ask, probe=lambda: self.probe(account)))
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         return (yield from list_media(account, cursor))

@@ -9,7 +9,7 @@ from platforms.errors import AccountNotFound, Gone, PlatformError, ScopeMissing,
 from platforms.graph_errors import MetricRefused, NoInsights, TooMuchData, Unexplained
 from platforms.graph_insights import rows_by_id, text_at
 from platforms.instagram_memory import is_old, is_past
-from platforms.instagram_metrics import METRICS, NODE, media_raw, media_reasons
+from platforms.instagram_metrics import KIND, METRICS, NODE, lacks_kind, media_raw, media_reasons, node_fields
 from platforms.payloads import instant
 
 PAGE = 50
@@ -67,6 +67,9 @@ class Walk:
         """Make the request for a refused page lighter; False if that cannot be. `whole`: not in smaller pages."""
         if isinstance(error, TooMuchData) and self.size > SMALL:
             self.size //= 2
+            return True
+        if lacks_kind(error, self.account):
+            self.fields = tuple(name for name in self.fields if name != KIND)
             return True
         if self.plain:
             return False
@@ -128,7 +131,7 @@ def list_media(account: Account, cursor: str) -> Call[Listing]:
     seen = Walk(
         frozenset(),
         account,
-        fields=(*NODE, "permalink"),
+        fields=(*node_fields(account), "permalink"),
         metrics=account.unretired(METRICS),
         after=cursor.removeprefix(PLAIN),
         plain=cursor.startswith(PLAIN),

@@ -6,11 +6,11 @@ from typing import Any
 
 from platforms.base import Account, Call, Item, Raw, Request
 from platforms.errors import (
-    AccountNotFound,
     Gone,
     MalformedPayload,
     NeedsOwner,
     PlatformError,
+    Rejected,
     ScopeMissing,
     TryLater,
 )
@@ -20,27 +20,33 @@ from platforms.instagram_listing import Walk, walk
 from platforms.instagram_memory import is_old, recall, remember, remember_old
 from platforms.instagram_metrics import (
     METRICS,
-    NODE,
     STORY_METRICS,
     fewer_metrics,
     insights_request,
+    lacks_kind,
     media_raw,
     media_reading,
+    node_fields,
 )
 
 SINGLES = 2
 """Up to this many media are read one by one, rather than looked for in the listing."""
 IN_TURN = 40
+ATTEMPTS = 5
+"""So often is a medium asked with fewer metrics: by leaving out those that were refused, and in the end the rest."""
 Ask = Callable[[Sequence[Request]], Call[list[Any]]]
 
 
-def read_media(ids: Sequence[str], account: Account, *, ask: Ask, alive: Request) -> Call[dict[str, Item]]:
+def read_media(
+    ids: Sequence[str], account: Account, *, ask: Ask, probe: Callable[[], Call[None]]
+) -> Call[dict[str, Item]]:
     """Raw answers by media id.
 
-    `ask` sends reads at the same time. `alive` is asked where a medium is gone: an account out of reach looks the same.
+    `ask` sends reads at the same time. `probe` proves the account where a medium is gone: one out of reach looks the
+    same, and so does another's token.
     """
     unlisted = {*recall(account, "unlisted"), *recall(account, "stories")}
-    seen = Walk(frozenset(ids) - unlisted, account, metrics=account.unretired(METRICS))
+    seen = Walk(frozenset(ids) - unlisted, account, node_fields(account), metrics=account.unretired(METRICS))
     if len(seen.wanted) > SINGLES:
         yield from walk(seen)
     found: dict[str, Item] = {
@@ -60,10 +66,7 @@ def read_media(ids: Sequence[str], account: Account, *, ask: Ask, alive: Request
     if failure is not None and all(isinstance(item, PlatformError) for item in found.values()):
         raise failure
     if not seen.answered and any(isinstance(item, Gone) for item in found.values()):
-        try:
-            yield alive
-        except Gone as error:
-            raise AccountNotFound(error.detail) from error
+        yield from probe()
     return found | dict.fromkeys(rest, failure) if failure is not None else found
 
 
@@ -93,11 +96,17 @@ class _Turn:
         known = {i: self.seen.nodes[i] for i in self.ids if i in self.seen.nodes}
         unknown = [i for i in self.ids if i not in known]
         asked = [i for i in self.ids if not self.seen.denied and not is_old(known.get(i, {"id": i}), self.account)]
-        requests = [Request(i, params={"fields": ",".join(NODE)}, group="node") for i in unknown]
-        requests += [insights_request(i, self._metrics(i, known.get(i))) for i in asked]
+        requests = self._nodes(unknown) + [insights_request(i, self._metrics(i, known.get(i))) for i in asked]
         answers = (yield from self.ask(requests)) if requests else []
         nodes = known | dict(zip(unknown, answers, strict=False))
+        if any(lacks_kind(nodes[i], self.account) for i in unknown):
+            again = [i for i in unknown if isinstance(nodes[i], Rejected)]
+            nodes |= zip(again, (yield from self.ask(self._nodes(again))), strict=True)
         return nodes, dict(zip(asked, answers[len(unknown) :], strict=True))
+
+    def _nodes(self, ids: Sequence[str]) -> list[Request]:
+        fields = ",".join(node_fields(self.account))
+        return [Request(i, params={"fields": fields}, group="node") for i in ids]
 
     def _metrics(self, media_id: str, node: Any) -> tuple[str, ...]:
         kind = node.get("media_product_type") if isinstance(node, dict) else None
@@ -107,9 +116,9 @@ class _Turn:
     def _ask_again(self, nodes: Mapping[str, Any], insights: dict[str, Any]) -> Call[None]:
         """Ask with fewer metrics where one was refused, until something is left to read."""
         asked: dict[str, Sequence[str]] = {i: self._metrics(i, self.seen.nodes.get(i)) for i in insights}
-        for _ in range(3):
+        for attempt in range(ATTEMPTS):
             refused = [i for i in insights if isinstance(insights[i], MetricRefused) and isinstance(nodes[i], dict)]
-            fewer = {i: self._fewer(i, asked[i], nodes[i], insights[i]) for i in refused}
+            fewer = {i: self._fewer(i, asked[i], nodes[i], insights[i], attempt) for i in refused}
             again = {i: metrics for i, metrics in fewer.items() if metrics}
             if not again:
                 break
@@ -117,12 +126,14 @@ class _Turn:
             asked |= again
             insights |= zip(again, answers, strict=True)
 
-    def _fewer(self, media_id: str, asked: Sequence[str], node: Raw, refusal: MetricRefused) -> Sequence[str]:
+    def _fewer(
+        self, media_id: str, asked: Sequence[str], node: Raw, refusal: MetricRefused, attempt: int
+    ) -> Sequence[str]:
         own, left = self._metrics(media_id, node), refusal.left(asked)
         # Of what kind a medium is must be known: a story lacks metrics that no other has lost.
         if refusal.general and left and tuple(asked) == own and "media_product_type" in node:
             self.account.retired.update(set(asked) - set(left))
-        return fewer_metrics(asked, left, own)
+        return fewer_metrics(asked, left, own, patient=attempt < ATTEMPTS - 2)
 
     def _remember(self, nodes: Mapping[str, Any], insights: Mapping[str, Any]) -> None:
         """Stories, and what a walk to its end did not show, are not in the listing; and what has no insights."""

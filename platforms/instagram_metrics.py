@@ -5,10 +5,12 @@ from typing import Any
 
 from platforms.base import Account, Item, Raw, Reading, Request, pick
 from platforms.dimensions import Dimension, Reason
+from platforms.errors import Rejected
 from platforms.graph_insights import insight_values, insights_by_name, text_id
 from platforms.payloads import count, to_count
 
-NODE = ("id", "media_type", "media_product_type", "timestamp", "like_count", "comments_count")
+KIND = "media_product_type"
+NODE = ("id", "media_type", KIND, "timestamp", "like_count", "comments_count")
 # Valid for FEED and REELS alike.
 METRICS = ("views", "reach", "likes", "comments", "shares", "saved", "total_interactions")
 STORY_METRICS = ("views", "reach", "shares", "replies", "total_interactions", "link_clicks")
@@ -24,15 +26,34 @@ FIELDS = {
 }
 
 
+def node_fields(account: Account) -> tuple[str, ...]:
+    """The fields of a medium, without one that the host is known not to have."""
+    return NODE if not account.memory.get("no_kind") else tuple(name for name in NODE if name != KIND)
+
+
+def lacks_kind(answer: object, account: Account) -> bool:
+    """Whether a read was refused for naming the kind of media, which is documented for one host only: remember it."""
+    refused = isinstance(answer, Rejected) and KIND in answer.detail and not account.memory.get("no_kind")
+    if refused:
+        account.memory["no_kind"] = True
+    return refused
+
+
 def insights_request(media_id: str, metrics: Sequence[str]) -> Request:
     """The metrics of one medium."""
     return Request(f"{media_id}/insights", params={"metric": ",".join(metrics)}, group="insights")
 
 
-def fewer_metrics(asked: Sequence[str], left: Sequence[str], own: Sequence[str]) -> Sequence[str]:
-    """What to ask for after a refusal: the kind's own metrics, then those not refused, then fewer and fewer."""
+def fewer_metrics(
+    asked: Sequence[str], left: Sequence[str], own: Sequence[str], *, patient: bool = True
+) -> Sequence[str]:
+    """What to ask for after a refusal: the kind's own metrics, then those not refused, then fewer and fewer.
+
+    No longer `patient`, only what every kind has is asked for.
+    """
     if "replies" in own and "replies" not in asked and "likes" in asked:
         return own
+    left = left if patient else tuple(name for name in ("views", "reach") if name in left)
     if left and len(left) < len(asked):
         return left
     return ("views", "reach") if len(asked) > 2 else ("reach",) if tuple(asked) == ("views", "reach") else ()

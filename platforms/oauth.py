@@ -56,7 +56,8 @@ class Refresh:
     `sends` says what is exchanged: the refresh token, or the access token itself where tokens are extended.
     `client` says how the app names itself, `secret` without its id; with `bearer` the token travels as Authorization
     header and no form is sent.
-    `early` is how long before expiry the background renews; `min_age` how old a token must be to be renewed at all.
+    `early` is how long before expiry the background renews; `min_age` how old a token must be to be renewed at all,
+    which its end tells where all live for a `lifetime`.
     `refused` and `revoked` map an error code to the words its description must hold (empty: any) to be certain.
     """
 
@@ -71,6 +72,7 @@ class Refresh:
     """Whether an expired access token can still be renewed."""
     early: timedelta = timedelta(minutes=5)
     min_age: timedelta = timedelta(0)
+    lifetime: timedelta = timedelta(0)
     grace: bool = False
     """Whether a used refresh token may be sent once more when the answer may have been lost."""
     param: str = ""

@@ -117,3 +117,12 @@ def epoch(text: str | None) -> datetime | None:
     if not text or not text.isascii() or not text.isdecimal():
         return None
     return datetime.fromtimestamp(min(int(text[:20]), 2**33), UTC)
+
+
+def page_after(told: Any, cursor: str) -> str:
+    """Where a listing goes on; empty after its last page, and where it would repeat itself."""
+    if told is None or told == cursor:
+        return ""
+    if not isinstance(told, str) or not told.isprintable():
+        raise TypeError("expected a cursor to be text")
+    return told

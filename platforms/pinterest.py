@@ -15,7 +15,6 @@ from platforms.base import (
     Reading,
     Request,
     objects,
-    page_after,
     pick,
     same_account,
 )
@@ -30,7 +29,7 @@ from platforms.errors import (
     TokenExpired,
 )
 from platforms.oauth import App, Credentials, Refresh, TokenSet
-from platforms.payloads import epoch, instant
+from platforms.payloads import epoch, instant, page_after
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
 from platforms.pinterest_consent import PinterestConsent
 from platforms.pinterest_metrics import FIELDS, pin_metrics, pin_raw

@@ -17,14 +17,13 @@ from platforms.base import (
     Request,
     by_ids,
     objects,
-    page_after,
     pick,
     same_account,
 )
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, NotOpen, Rejected
 from platforms.oauth import Refresh
-from platforms.payloads import count
+from platforms.payloads import count, page_after
 from platforms.rates import Limit
 from platforms.reddit_consent import RedditConsent
 from platforms.reddit_errors import NotFound, OutOfReach, RedditErrors

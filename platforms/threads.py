@@ -8,6 +8,7 @@ from typing import Any
 from platforms.base import Account, Call, Item, Listed, Listing, Raw, Reading, Request, objects, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, TokenExpired
+from platforms.graph import LIFETIME
 from platforms.graph_errors import TOO_YOUNG, MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
 from platforms.oauth import App, Credentials, Refresh, TokenSet
@@ -37,6 +38,7 @@ class Threads(ThreadsConsent):
         revives=False,
         early=timedelta(days=7),
         min_age=timedelta(hours=24),
+        lifetime=LIFETIME,
     )
     # 4800 x impressions, counted as at least 10. https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     limits = (Limit(48000, 86400),)
@@ -64,7 +66,11 @@ class Threads(ThreadsConsent):
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
         params = {"fields": "id,media_type,permalink,timestamp", "limit": "50"} | ({"after": cursor} if cursor else {})
-        page = yield Request("me/threads", params=params, group="listing")
+        try:
+            page = yield Request("me/threads", params=params, group="listing")
+        except (Rejected, Gone):
+            yield from self.probe(account)  # a dead token may answer that there is no such resource
+            raise
         posts = [
             Listed(post_id, text_at(row, "permalink"), instant(row.get("timestamp")))
             for post_id, row in rows_by_id(page).items()
@@ -84,8 +90,11 @@ class Threads(ThreadsConsent):
                 raise
             account.retired.update(set(metrics) - set(left))
             answer = yield self._insights(account, left)
-        except Gone as error:
-            raise AccountNotFound(error.detail) from error
+        except (Rejected, Gone) as error:
+            yield from self.probe(account)  # a dead token may answer that there is no such resource
+            if isinstance(error, Gone):
+                raise AccountNotFound(error.detail) from error
+            raise
         raw = {"views_are": account.settings.get("account_views", "impressions"), "insights": _values(answer)}
         return Reading(raw, account.lost(self.account_fields))
 

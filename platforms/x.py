@@ -10,6 +10,7 @@ from platforms.errors import AccountNotFound, Gone
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
+from platforms.wanted import Wanted
 from platforms.x_consent import XConsent
 from platforms.x_errors import XErrors
 from platforms.x_metrics import FIELDS, post_metrics
@@ -71,7 +72,10 @@ class X(XConsent, XErrors):
         return "" if allowed else "X bills every post of a listing; the setting X_IMPORTS allows imports."
 
     def list_posts(self, account: Account, *, cursor: str = "") -> Call[Listing]:
-        return (yield from list_timeline(self, account, cursor))
+        return (yield from list_timeline(self, account, Wanted(), cursor))
+
+    def list_wanted(self, account: Account, wanted: Wanted, *, cursor: str = "") -> Call[Listing]:
+        return (yield from list_timeline(self, account, wanted, cursor))
 
     def fetch_shared(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_posts(ids, self, account, private=False))

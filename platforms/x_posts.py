@@ -17,17 +17,17 @@ from platforms.base import (
     Request,
     by_key,
     listed,
-    page_after,
     pick,
     unread,
 )
 from platforms.dimensions import Dimension, Reason
 from platforms.errors import AccountNotFound, Gone, MalformedPayload, PlatformError, ScopeMissing
-from platforms.payloads import instant, lookup
+from platforms.payloads import instant, lookup, page_after
+from platforms.wanted import Wanted
 from platforms.x_errors import VOCABULARIES, VocabularyRefused, XErrors, failed_items, hides_posts
 from platforms.x_metrics import created_at, is_young, media_keys
+from platforms.x_span import span
 
-PAGE = 100
 REPOST = "RT @"
 """How the text of a repost begins, should one come although it was excluded: its numbers are another post's."""
 T = TypeVar("T")
@@ -58,9 +58,9 @@ def lacks_private(post_id: str, reading: Reading) -> bool:
     return "private" not in reading.raw and (is_young(created_at(post_id)) or is_young(told))
 
 
-def list_timeline(platform: XErrors, account: Account, cursor: str) -> Call[Listing]:
+def list_timeline(platform: XErrors, account: Account, wanted: Wanted, cursor: str) -> Call[Listing]:
     """A page of the account's posts, with their public numbers."""
-    return (yield from _in_either(account, lambda name: _timeline(name, platform, account, cursor)))
+    return (yield from _in_either(account, lambda name: _timeline(name, platform, account, wanted, cursor)))
 
 
 def _in_either(account: Account, ask: Callable[[str], Call[T | None]]) -> Call[T]:
@@ -116,9 +116,9 @@ def _add_private(known: Mapping[str, Reading]) -> Call[dict[str, Item]]:
 
 
 # https://docs.x.com/x-api/users/get-posts
-def _timeline(name: str, platform: XErrors, account: Account, cursor: str) -> Call[Listing | None]:
+def _timeline(name: str, platform: XErrors, account: Account, wanted: Wanted, cursor: str) -> Call[Listing | None]:
     """None if this vocabulary was ignored. An empty page has no `data`."""
-    more = {"max_results": str(PAGE), "exclude": "replies,retweets"} | ({"pagination_token": cursor} if cursor else {})
+    more = {**span(wanted), "exclude": "replies,retweets"} | ({"pagination_token": cursor} if cursor else {})
     path = f"users/{account.network_unique_id}/tweets"
     answer = yield Request(path, params={**more, **_public_fields(name)}, group="users/tweets")
     failed, posts = failed_items(answer), listed(answer, "data")

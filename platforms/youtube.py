@@ -16,7 +16,6 @@ from platforms.base import (
     Request,
     listed,
     objects,
-    page_after,
     pick,
     same_account,
 )
@@ -34,7 +33,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.google import ERRORS, details
-from platforms.payloads import lookup
+from platforms.payloads import lookup, page_after
 from platforms.rates import Limit, next_midnight
 from platforms.youtube_channels import YouTubeChannels
 from platforms.youtube_videos import VIDEO, by_id, upload

@@ -1,5 +1,6 @@
 """Connecting, changing and disconnecting accounts."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import SocialAccount, Status
-from accounts.services import crypto
+from accounts.services import access, crypto
 from accounts.services.events import emit_account_event
 from platforms import ownership, registry
 from platforms.consent import Candidate
@@ -119,9 +120,10 @@ def _apply_tokens(account: SocialAccount, given: dict[str, Any]) -> None:
     if "access_token" in given:
         account.access_token = crypto.encrypt(given["access_token"])
         account.token_expires_at = given.get("token_expires_at") or jwt_expiry(given["access_token"])
-        account.token_obtained_at = timezone.now()
+        account.token_obtained_at = _obtained_at(account, timezone.now())
     elif "token_expires_at" in given:
         account.token_expires_at = given["token_expires_at"]
+        account.token_obtained_at = _obtained_at(account, account.token_obtained_at or account.created_at)
     if "refresh_token" in given:
         account.refresh_token = crypto.encrypt(given["refresh_token"] or "")
         account.refresh_expires_at = given.get("refresh_expires_at") or jwt_expiry(given["refresh_token"] or "")
@@ -131,6 +133,14 @@ def _apply_tokens(account: SocialAccount, given: dict[str, Any]) -> None:
         account.refresh_claim = account.refresh_claimed_until = None  # a refresh under way is one of older tokens
     if _has_tokens(given):
         _start_over(account)
+
+
+def _obtained_at(account: SocialAccount, latest: datetime) -> datetime:
+    """When a token was obtained: `latest`, or earlier if its end tells that it is older than we have known it."""
+    facts = access.platform_of(account).refresh_for(access.as_platform_account(account))
+    if facts is None or not facts.lifetime or account.token_expires_at is None:
+        return latest
+    return min(latest, account.token_expires_at - facts.lifetime)
 
 
 def _start_over(account: SocialAccount) -> None:

@@ -69,7 +69,7 @@ class TokenKeeper:
         except AccountLeft:
             raise
         except PlatformError as error:
-            if expired or (standing.is_refusal(error) and facts.sends == "refresh_token"):
+            if expired or standing.is_refusal(error):
                 raise
             return access.credentials_of(self.account)  # still good; the next call tries again
 
@@ -239,11 +239,14 @@ class TokenKeeper:
         )
 
     def _failed(self, error: PlatformError) -> PlatformError:
-        """What a failed exchange means. Only a clear refusal of tokens that are still the stored ones is one."""
+        """What a failed exchange means. Only a clear refusal of tokens that are still the stored ones is one.
+
+        A token that may not be extended is still good until shortly before its end.
+        """
         facts = self._facts()
-        expires_at = self.account.token_expires_at
+        expires_at, margin = self.account.token_expires_at, timedelta(seconds=settings.TOKEN_REFRESH_MARGIN)
         extends = facts is not None and facts.sends == "access_token"
-        still_good = expires_at is not None and expires_at > timezone.now()
+        still_good = expires_at is not None and expires_at > timezone.now() + margin
         if isinstance(error, NeedsOwner) and standing.is_refusal(error) and not (extends and still_good):
             return standing.record_refusal(self.account, error)
         standing.record_error(self.account, error)

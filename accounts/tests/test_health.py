@@ -9,8 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Gate, SocialAccount, WebhookEvent
-from accounts.services import crypto, flights, health
-from accounts.tests.factories import SocialAccountFactory
+from accounts.services import crypto, flights, health, renewals
+from accounts.tests.factories import ACCOUNT_IDS, SocialAccountFactory
+from accounts.tests.social_accounts import URL
 
 pytestmark = pytest.mark.django_db
 in_threads = pytest.mark.django_db(transaction=True)
@@ -215,6 +216,24 @@ def test_a_token_of_instagram_login_is_extended_near_its_end(sandbox: Any, probe
     assert account.token_expires_at > timezone.now() + timedelta(days=50)
 
 
+@pytest.mark.parametrize(("platform", "extra"), [("instagram", INSTAGRAM), ("threads", {})])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_token_that_a_caller_has_held_for_long_is_extended_near_its_end(
+    sandbox: Any, api: Any, probe: Any, platform: str, extra: Any, later: bool
+) -> None:
+    own_id = ACCOUNT_IDS[platform](0)
+    soon = {"token_expires_at": (timezone.now() + timedelta(seconds=SOON)).isoformat()}
+    held = sandbox.grant(platform, own_id, token_age=60 * 86400, token_lifetime=SOON, **extra)["access_token"]
+    given = {"platform": platform, "network_unique_id": own_id, "access_token": held, "extra": extra}
+    row = api.post(URL, given | ({} if later else soon)).json()
+    if later:
+        assert api.patch(f"{URL}/{row['id']}", soon).status_code == 200
+    account = SocialAccount.objects.get(pk=row["id"])
+    probe(account)
+    assert tokens(account)[0] != held
+    assert account.token_expires_at > timezone.now() + timedelta(days=50)
+
+
 def test_a_token_younger_than_a_day_is_never_extended(sandbox: Any, probe: Any) -> None:
     account = sandbox.connect("instagram", extra=INSTAGRAM, token_lifetime=SOON)
     before = tokens(account)[0]
@@ -224,7 +243,7 @@ def test_a_token_younger_than_a_day_is_never_extended(sandbox: Any, probe: Any) 
 
 def test_a_failed_extension_of_a_valid_token_changes_nothing(sandbox: Any, probe: Any) -> None:
     long_ago = timezone.now() - timedelta(days=2)
-    for kind in ("refuse_refresh", "server_error", "rate_limited", "non_json", "close"):
+    for kind in ("server_error", "rate_limited", "non_json", "close"):
         sandbox.reset()
         account = sandbox.connect("instagram", **BY_LOGIN, token_lifetime=SOON, token_obtained_at=long_ago)
         before = tokens(account)
@@ -234,6 +253,33 @@ def test_a_failed_extension_of_a_valid_token_changes_nothing(sandbox: Any, probe
         assert sandbox.calls("instagram", "refresh_access_token") == 1, kind
         if kind != "rate_limited":  # that one concerns the account's other calls as well
             assert standing(probe(account)) == ("active", None), kind
+
+
+@pytest.mark.parametrize("platform", ["instagram", "threads"])
+def test_an_extension_that_is_refused_at_the_last_moment_expires_the_account(
+    sandbox: Any, probe: Any, platform: str
+) -> None:
+    old = {"token_age": 2 * 86400, "token_obtained_at": timezone.now() - timedelta(days=2)}
+    account = sandbox.connect(
+        platform, **old, **({"extra": INSTAGRAM} if platform == "instagram" else {}), token_lifetime=SOON
+    )
+    sandbox.fault(platform, "refuse_refresh", group="refresh_access_token")
+    for _ in range(2):
+        assert standing(probe(account)) == ("token_expired", "token_expired")
+    assert told() == ["account.token_expired"]
+    sandbox.heal(platform)
+    assert standing(probe(account)) == ("active", None)
+    assert told() == ["account.token_expired", "account.connected"]
+
+
+def test_an_extension_that_is_refused_early_changes_nothing(sandbox: Any) -> None:
+    old = {"token_obtained_at": timezone.now() - timedelta(days=55)}
+    account = sandbox.connect("instagram", **BY_LOGIN, **old, token_lifetime=5 * 86400)
+    sandbox.fault("instagram", "refuse_refresh", group="refresh_access_token")
+    assert renewals.refresh_due() == 0
+    assert sandbox.calls("instagram", "refresh_access_token") == 1
+    account.refresh_from_db()
+    assert (account.status, told()) == ("active", [])
 
 
 def test_an_expired_token_that_cannot_be_extended_any_more_expires_the_account(sandbox: Any, probe: Any) -> None:

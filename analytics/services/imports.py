@@ -26,6 +26,7 @@ from analytics.services.pull import pull_listing
 from analytics.services.snapshots import Captured
 from platforms.base import Listed, Listing, Reading
 from platforms.errors import PlatformError
+from platforms.wanted import Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ def _next_page(job: ImportJob) -> bool:
         return _fail(job, "account_unavailable", "The account is no longer connected.")
     if job.pages >= MOST_PAGES:
         return _fail(job, "platform_error", "The platform's listing did not end.")
-    listing = pull_listing(account, job.cursor)
+    listing = pull_listing(account, job.cursor, Wanted(job.from_date, job.to_date, job.limit))
     if isinstance(listing, PlatformError):
         return _put_off(job, listing) if listing.retryable else _fail(job, listing.code, listing.detail)
     return _store(job, account, replace(listing, posts=tuple(_canonical(account, listing.posts))))

@@ -28,6 +28,7 @@ from platforms.errors import (
     TryLater,
 )
 from platforms.oauth import Credentials
+from platforms.wanted import Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +94,11 @@ def pull_account(account: SocialAccount, *, live: bool, wait_until: float = 0.0)
         return conversation.failed(error), conversation.calls
 
 
-def pull_listing(account: SocialAccount, cursor: str) -> Listing | PlatformError:
-    """Read a page of the posts that an account published."""
+def pull_listing(account: SocialAccount, cursor: str, wanted: Wanted) -> Listing | PlatformError:
+    """Read a page of the posts that an account published, and of no more than are wanted where that can be had."""
     conversation = _Conversation(account, live=False, wait_until=0.0)
     try:
-        return conversation.hold(lambda platform, known: platform.list_posts(known, cursor=cursor))
+        return conversation.hold(lambda platform, known: platform.list_wanted(known, wanted, cursor=cursor))
     except PlatformError as error:
         return conversation.failed(error)
 
@@ -172,6 +173,7 @@ class _Conversation:
         self._retired: Retirements | None = None
         self.failure: PlatformError | None = None
         self.is_own = False
+        self._is_doubted = False
 
     @property
     def calls(self) -> int:
@@ -199,16 +201,24 @@ class _Conversation:
         return result
 
     def _works(self, client: Client, known: Account) -> bool:
-        """Whether a success shows the account to be well. A dead one's token may be another account's: it is probed."""
+        """Whether a success shows the account to be well. A dead one's token may be another account's: it is probed.
+
+        Posts that any token may read are well read with another account's.
+        """
         if self.keeper.account.status != Status.TOKEN_EXPIRED or not self.platform.has_probe:
             return True
+        if self._is_doubted:
+            return False
         try:
             client.run(self.platform.probe(known))
         except PlatformError as error:
-            if standing.is_refusal(error):
+            anyones = self.platform.shares_calls and self._about is Subject.POST
+            if standing.is_refusal(error) and not anyones:
                 raise
-            return not isinstance(error, TryLater)
-        return True
+            if anyones:
+                note_failure(self.keeper.account, error)
+            self._is_doubted = standing.is_refusal(error) or isinstance(error, TryLater)
+        return not self._is_doubted
 
     def _remember(self, known: Account, before: dict[str, Any]) -> None:
         """Keep what the adapter learnt, also in a conversation that failed in the end."""

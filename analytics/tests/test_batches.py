@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import SocialAccount
+from accounts.models import SocialAccount, WebhookEvent
+from accounts.services import crypto
 from accounts.tests.factories import OrganizationFactory
 from analytics.models import PostAnalytics, Target
 from analytics.services import collect, due
@@ -200,12 +201,30 @@ def test_each_account_is_tried_once_and_has_its_own_failure_when_all_are_dead(sa
 def test_a_dead_token_that_is_tried_again_is_tried_for_its_own_posts(sandbox, crowd):
     first, _ = crowd("reddit", 5, 4)
     SocialAccount.objects.filter(pk=first.pk).update(status="token_expired", token_retry_at=timezone.now() - HOUR)
-    assert (run().snapshots, sandbox.calls("reddit")) == (9, 3)  # the third asks whose token it is
+    assert (run().snapshots, sandbox.calls("reddit")) == (9, 3)  # and once whose the token is
     first.refresh_from_db()
     assert first.status == "active"
     assert again().calls == 1
     SocialAccount.objects.filter(pk=first.pk).update(status="token_expired", token_retry_at=timezone.now() + HOUR)
     assert again().targets == 4
+
+
+@pytest.mark.parametrize("platform", ["x", "youtube", "reddit"])
+def test_another_accounts_token_reads_posts_and_does_not_bring_a_dead_account_back(sandbox, crowd, platform):
+    (account,) = crowd(platform, 2, days=1200)
+    foreign = sandbox.grant(platform, IDS[platform].format(77))["access_token"]
+    own = account.access_token
+    dead = {"status": "token_expired", "token_retry_at": timezone.now() - HOUR}
+    SocialAccount.objects.filter(pk=account.pk).update(access_token=crypto.encrypt(foreign), **dead)
+    assert run().snapshots == 2
+    account.refresh_from_db()
+    assert (account.status, account.last_error_code) == ("token_expired", "token_expired")
+    assert not WebhookEvent.objects.filter(type="account.connected").exists()
+    SocialAccount.objects.filter(pk=account.pk).update(access_token=own, **dead)
+    Target.objects.update(next_collect_at=timezone.now() - HOUR)
+    assert run().snapshots == 2
+    account.refresh_from_db()
+    assert account.status == "active"
 
 
 def test_a_limit_of_one_account_leaves_its_posts_to_the_others(sandbox, crowd):

@@ -124,7 +124,7 @@ def test_a_listing_is_left_once_it_is_too_old_but_not_if_it_rises(
     listed = [Listed(str(10**17 + day.day), published_at=day) for day in sorted(days, reverse=newest_first)]
     asked: list[str] = []
 
-    def page(account: SocialAccount, cursor: str) -> Listing:
+    def page(account: SocialAccount, cursor: str, wanted: Any) -> Listing:
         asked.append(cursor)
         start = int(cursor or 0)
         return Listing(tuple(listed[start : start + 2]), str(start + 2) if start < 6 else "")
@@ -312,7 +312,7 @@ def test_a_listing_that_never_ends_does(monkeypatch: Any) -> None:
     imports.start(SocialAccountFactory(platform="bluesky"))
     pages = iter(range(10_000))
     monkeypatch.setattr(imports, "MOST_PAGES", 10)
-    monkeypatch.setattr(imports, "pull_listing", lambda account, cursor: Listing((), f"page-{next(pages)}"))
+    monkeypatch.setattr(imports, "pull_listing", lambda account, cursor, wanted: Listing((), f"page-{next(pages)}"))
     work()
     job = ImportJob.objects.get()
     assert (job.status, job.pages) == ("failed", 10)

@@ -117,6 +117,14 @@ def test_the_app_names_itself_by_basic_or_in_the_form_and_never_twice(key: str) 
     assert ("code_verifier" in query_of(sent)) == (key in PKCE)
 
 
+@pytest.mark.parametrize("key", ["facebook", "instagram"])
+def test_a_code_is_sent_to_facebook_with_what_is_documented_and_nothing_else(key: str) -> None:
+    consent = registry.get(key).consent_for(grant(key))
+    assert consent is not None
+    sent = {"code": "abc", "redirect_uri": BACK, "client_id": APP.client_id, "client_secret": APP.client_secret}
+    assert code_form(consent, APP, Code("abc", BACK)) == sent
+
+
 def test_a_public_client_of_x_names_itself_in_the_form() -> None:
     x, account, app = registry.get("x"), grant("x"), App("1", "public-client")
     asked = Answers(lambda _: (200, {"access_token": "a", "expires_in": 7200, "refresh_token": "r"}))

@@ -21,6 +21,7 @@ from platforms.errors import (
 from platforms.facebook_metrics import METRICS
 from platforms.tests.facebook_network import (
     FACEBOOK,
+    GONE,
     PAGE,
     UNKNOWN,
     WHOLE,
@@ -199,6 +200,16 @@ def test_a_deleted_post_is_gone_only_while_its_page_answers() -> None:
         network.fetch(*network.ids)
 
 
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_post_that_answers_is_not_gone_because_its_insights_are(count: int) -> None:
+    network = Network(count)
+    network.listed = []
+    network.refuse = lambda post_id, metrics: GONE
+    found = network.fetch(*network.ids)
+    values = numbers(found[network.ids[0]])
+    assert (values[Dimension.LIKES], values[Dimension.SHARES], values[Dimension.IMPRESSIONS]) == (44, 2, None)
+
+
 def test_a_dead_token_fails_the_batch_and_not_each_post() -> None:
     network = Network(1)
     network.transport = Answers(lambda exchange: failure(190, "Session has expired", 463))
@@ -213,6 +224,17 @@ def test_a_video_answers_as_its_post() -> None:
     item = network.fetch("777888", network.ids[0])["777888"]
     assert isinstance(item, Reading)
     assert (item.id, values_of(item)) == (network.ids[0], WHOLE)
+
+
+def test_a_video_whose_post_is_not_to_be_seen_answers_for_itself() -> None:
+    network = Network(1)
+    network.nodes["777888"] = {"id": "777888", "views": 500, "post_id": f"{PAGE}_1"}
+    read = network.read
+    told = {"data": [{"name": "total_video_views", "values": [{"value": 480}]}]}
+    network.read = lambda path, query: (200, told) if "video_insights" in path else read(path, query)  # type: ignore[method-assign]
+    assert numbers(network.fetch("777888")["777888"])[Dimension.VIDEO_VIEWS] == 480
+    network.gone = {"777888"}
+    assert isinstance(network.fetch("777888")["777888"], Gone)
 
 
 def test_a_number_that_is_no_video_is_tried_as_a_post_and_refused_if_it_is_none() -> None:
@@ -260,6 +282,7 @@ def test_no_shares_is_zero_only_where_the_node_answered() -> None:
     ("given", "canonical"),
     [
         ("102030_405060", "102030_405060"),
+        ("102030_1", "102030_1"),
         ("777888", "777888"),
         ("https://www.facebook.com/acme/posts/405060", f"{PAGE}_405060"),
         ("https://www.facebook.com/acme/posts/a-title/405060/?ref=x", f"{PAGE}_405060"),

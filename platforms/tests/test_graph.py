@@ -8,7 +8,7 @@ import pytest
 
 from platforms import registry
 from platforms.base import Request
-from platforms.errors import MalformedPayload, RateLimited
+from platforms.errors import MalformedPayload, RateLimited, Unavailable
 from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask
 from platforms.graph_insights import insights_by_name, metric_values, rows_by_id
@@ -71,6 +71,14 @@ def test_usage_headers_close_gates_until_all_is_regained(
 ) -> None:
     found = registry.get(key).spent({header: json.dumps(value)}, NOW)
     assert found == ((owner.partition(":")[0], NOW + timedelta(minutes=wait)) if owner else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(429, 400, RateLimited), (400, 429, RateLimited), (503, 400, Unavailable)]
+)
+def test_a_token_endpoint_that_is_busy_refuses_nothing(status: int, code: int, kind: type) -> None:
+    told = {"error_type": "OAuthException", "code": code, "error_message": "Invalid token: too many requests"}
+    assert type(registry.get("instagram").classify(status, {}, told)) is kind
 
 
 def test_a_limit_that_stops_a_whole_batch_parks_the_account() -> None:

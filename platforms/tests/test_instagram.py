@@ -17,7 +17,8 @@ from platforms.errors import (
 )
 from platforms.instagram_metrics import METRICS, STORY_METRICS
 from platforms.tests.instagram_network import INSTAGRAM, Network, failure, numbers
-from platforms.tests.replay import Answers, account_of, client_for, raw_of
+from platforms.tests.replay import Answers, account_of, client_for, query_of, raw_of
+from platforms.transport import Exchange
 
 pytestmark = pytest.mark.usefixtures("then")
 
@@ -173,6 +174,23 @@ def test_a_refusal_that_names_no_metric_is_answered_by_asking_for_fewer() -> Non
     assert numbers(network.fetch(network.ids[0])[network.ids[0]])[Dimension.LIKES] == 7
 
 
+@pytest.mark.parametrize("had", [("reach",), ("views",), ("views", "reach")])
+def test_a_medium_that_has_next_to_nothing_still_tells_that(had: tuple[str, ...]) -> None:
+    def refuse(media_id: str, metrics: list[str]) -> Any:
+        bad = next((name for name in metrics if name not in had), None)
+        words = f"The Media Insights API does not support the {bad} metric for this media product type."
+        return failure(100, words) if bad else None
+
+    network = Network(1)
+    network.media[network.ids[0]]["media_product_type"] = "AD"
+    network.refuse = refuse
+    found = numbers(network.fetch(network.ids[0])[network.ids[0]])
+    told = {Dimension.REACH: "reach", Dimension.IMPRESSIONS: "views"}
+    assert {each: found[each] for each in told} == {
+        each: network.values[name] if name in had else None for each, name in told.items()
+    }
+
+
 def test_one_medium_of_another_kind_does_not_cost_its_page_the_metric() -> None:
     network = Network(20)
     odd = network.ids[3]
@@ -265,6 +283,30 @@ def test_a_missing_insights_permission_costs_only_the_insights_and_few_calls(cou
     assert network.calls <= 6
 
 
+# --- the kind of media -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_host_without_the_kind_of_media_costs_one_refusal(count: int) -> None:
+    network, account = Network(count), account_of("instagram", {"extra": {"login": "instagram"}})
+    for media_id in network.ids:
+        network.media[media_id]["media_type"] = "VIDEO"
+        del network.media[media_id]["media_product_type"]
+    words = "(#100) Tried accessing nonexisting field (media_product_type) on node type (IGMedia)"
+
+    def answer(exchange: Exchange) -> Any:
+        return failure(100, words) if "media_product_type" in str(query_of(exchange)) else network.answer(exchange)
+
+    transport = Answers(answer)
+    for _ in range(2):
+        found = client_for("instagram", transport, account).run(INSTAGRAM.fetch_posts(network.ids, account))
+        assert [numbers(found[each])[Dimension.VIDEO_VIEWS] for each in network.ids] == [10] * count
+        assert [numbers(found[each])[Dimension.LIKES] for each in network.ids] == [12] * count
+    assert sum("media_product_type" in str(query_of(each)) for each in transport.asked) == 1
+    listing = client_for("instagram", transport, account).run(INSTAGRAM.list_posts(account))
+    assert len(listing.posts) == count
+
+
 # --- gone --------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +319,16 @@ def test_a_deleted_medium_is_gone_only_while_its_account_answers() -> None:
     network.account_gone = True
     with pytest.raises(AccountNotFound):
         network.fetch(*network.ids)
+
+
+def test_media_are_not_gone_because_the_token_is_another_accounts() -> None:
+    def answer(exchange: Exchange) -> tuple[int, Any]:
+        foreign = exchange.url.endswith("/me")
+        return (200, {"user_id": "17841400000000009"}) if foreign else failure(100, "does not exist", 33)
+
+    account = account_of("instagram", {"extra": {"login": "instagram"}})
+    with pytest.raises(TokenExpired):
+        client_for("instagram", Answers(answer), account).run(INSTAGRAM.fetch_posts(["17900000000000001"], account))
 
 
 def test_a_listing_that_is_gone_is_the_account() -> None:

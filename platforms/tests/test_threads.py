@@ -11,6 +11,7 @@ from platforms import registry
 from platforms.base import Account, Reading
 from platforms.dimensions import AccountDimension, Dimension, Reason
 from platforms.errors import (
+    AccountNotFound,
     Gone,
     MalformedPayload,
     PlatformError,
@@ -262,6 +263,21 @@ def test_the_same_answer_means_another_thing_elsewhere(answer: Any, on_post: typ
     with pytest.raises(PlatformError) as caught:
         client_for("threads", Answers(lambda exchange: answer), account).run(THREADS.probe(account))
     assert isinstance(caught.value, on_probe)
+
+
+@pytest.mark.parametrize("answer", [GONE, failure(100, "The requested resource does not exist")])
+@pytest.mark.parametrize(
+    "call",
+    [THREADS.fetch_account, THREADS.list_posts, lambda account: THREADS.fetch_posts(["18000000000000001"], account)],
+)
+def test_with_a_dead_token_there_is_no_such_resource_anywhere(answer: Any, call: Callable[[Account], Any]) -> None:
+    account, asked = account_of("threads", {}), Answers(lambda exchange: answer)
+    with pytest.raises(TokenExpired):
+        client_for("threads", asked, account).run(call(account))
+    alive = Answers(lambda exchange: (200, {"id": ME}) if exchange.url.endswith("/me") else answer)
+    with pytest.raises((AccountNotFound, Rejected, Gone)):
+        found = client_for("threads", alive, account).run(call(account))
+        raise found["18000000000000001"]
 
 
 def test_a_usage_header_closes_the_account_until_it_says() -> None:

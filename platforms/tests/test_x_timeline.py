@@ -1,6 +1,6 @@
 """X: the timeline of an account, page by page."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from platforms.errors import AccountNotFound, MalformedPayload, Unavailable
 from platforms.tests.replay import Answers, account_of, client_for, query_of, raw_of
 from platforms.tests.x_posts import OLD, YOUNG, X, fetch, post
 from platforms.transport import Exchange
+from platforms.wanted import Wanted
 
 pytestmark = pytest.mark.usefixtures("then")
 
@@ -51,6 +52,28 @@ def test_a_repost_that_comes_although_it_was_excluded_is_left_out() -> None:
     transport = Answers(lambda exchange: (200, page_of(repost, post(OLD))))
     assert [each.id for each in listing(transport).posts] == [OLD]
     assert query_of(transport.asked[0])["exclude"] == ["replies,retweets"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (Wanted(), {"max_results": "100"}),
+        (Wanted(most=150), {"max_results": "75"}),
+        (Wanted(most=1), {"max_results": "5"}),
+        (Wanted(most=1000), {"max_results": "100"}),
+        (
+            Wanted(date(2026, 1, 1), date(2026, 1, 31), 30),
+            {"max_results": "30", "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-02-01T00:00:00Z"},
+        ),
+        (Wanted(date(2006, 1, 1), date(2026, 11, 23)), {"max_results": "100"}),
+        (Wanted(until=date.max), {"max_results": "100"}),
+    ],
+)
+def test_no_more_is_listed_than_is_wanted_because_it_is_billed(wanted: Wanted, told: dict[str, str]) -> None:
+    account, transport = account_of("x", {}), Answers(lambda exchange: (200, page_of(post(OLD))))
+    client_for("x", transport, account).run(X.list_wanted(account, wanted))
+    asked = {name: values[0] for name, values in query_of(transport.asked[0]).items()}
+    assert {name: asked[name] for name in ("max_results", "start_time", "end_time") if name in asked} == told
 
 
 def test_a_timeline_remembers_which_vocabulary_is_understood() -> None:

@@ -183,7 +183,7 @@ def test_the_adapter_reads_a_members_posts_and_account(client: Client, member: d
     reading = talk.run(LINKEDIN.fetch_account(talk.account))
     assert isinstance(reading, Reading)
     assert all(LINKEDIN.account_metrics(reading.raw).values())
-    assert talk.usage.calls == 7 + 8 + 1 + 3
+    assert talk.usage.calls == 7 + 8 + 1 + 3 + 1  # whose token it is, once
 
 
 def test_the_adapter_reads_a_pages_posts_and_account(client: Client, page: dict[str, Any]) -> None:
