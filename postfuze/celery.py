@@ -21,7 +21,7 @@ def role(argv: list[str]) -> str | None:
 
 
 if ROLE := role(sys.argv):
-    os.environ.setdefault("POSTFUZE_PROCESS", ROLE)
+    os.environ["POSTFUZE_PROCESS"] = os.environ.get("POSTFUZE_PROCESS", "").strip() or ROLE
     try:
         _ = settings.SECRET_KEY  # reads all of them
     except ImproperlyConfigured as error:

@@ -11,7 +11,7 @@ from postfuze.api.requests import Handler
 GUNICORN_GIVES_UP = 3  # with any other exit status it starts the worker again, for ever
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postfuze.settings")
-os.environ.setdefault("POSTFUZE_PROCESS", "web")
+os.environ["POSTFUZE_PROCESS"] = os.environ.get("POSTFUZE_PROCESS", "").strip() or "web"
 
 try:
     django.setup(set_prefix=False)

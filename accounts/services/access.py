@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet, Value
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from limits.storage import Storage, storage_from_string
 
-from accounts.models import Gate, Mode, RetiredMetric, SocialAccount, SocialNetwork
+from accounts.models import Gate, Mode, SocialAccount, SocialNetwork
 from accounts.services import crypto
 from accounts.services.gates import DatabaseGates
 from accounts.services.retirements import Retirements
@@ -107,6 +108,16 @@ def gates_of(account: SocialAccount) -> DatabaseGates:
     return DatabaseGates(account.platform, account.mode)
 
 
+# As text, because building the query takes longer than answering it.
+_GATES_AND_RETIRED = """
+    SELECT key, platform, not_before, 'gate' AS kind, '' AS mode, '' AS api_version
+    FROM accounts_gate WHERE platform IN ({platforms}) AND not_before > %s
+    UNION ALL
+    SELECT metric, platform, next_try_at, 'metric', mode, api_version
+    FROM accounts_retiredmetric WHERE platform IN ({platforms}) AND subject = %s
+"""
+
+
 class Notes:
     """What is stored for conversations about posts or about accounts: closed gates, withdrawn metrics, OAuth apps.
 
@@ -115,14 +126,12 @@ class Notes:
 
     def __init__(self, accounts: Sequence[SocialAccount], subject: str) -> None:
         self._subject = subject
-        platforms = {account.platform for account in accounts}
-        closed = Gate.objects.filter(platform__in=platforms, not_before__gt=timezone.now()).order_by()
-        withdrawn = RetiredMetric.objects.filter(platform__in=platforms, subject=subject).order_by()
-        gates = closed.values_list(Value("gate"), "platform", Value(""), Value(""), "key", "not_before")
-        metrics = withdrawn.values_list(Value("metric"), "platform", "mode", "api_version", "metric", "next_try_at")
+        platforms = sorted({account.platform for account in accounts})
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        asked = _GATES_AND_RETIRED.format(platforms=", ".join(["%s"] * len(platforms)))
         self._rows: dict[tuple[str, ...], dict[str, datetime]] = defaultdict(dict)
-        for *of, name, at in gates.union(metrics, all=True):
-            self._rows[tuple(of)][name] = at
+        for row in Gate.objects.raw(asked, [*platforms, now, *platforms, subject]) if platforms else ():
+            self._rows[row.kind, row.platform, row.mode, row.api_version][row.key] = row.not_before
         self._apps = {(app.organization_id, app.mode, app.platform): app for app in _apps(accounts)}
 
     def gates_of(self, account: SocialAccount) -> DatabaseGates:

@@ -227,19 +227,18 @@ def _move_due_times(captured: Sequence[Captured], now: datetime, claim: UUID | N
     unclaimed = Q(claim=None) | Q(claimed_until__lt=Now())
     spread = random.random()
     groups: dict[tuple[tuple[str, Any], ...], list[UUID]] = defaultdict(list)
+    due: dict[datetime | None, list[UUID]] = defaultdict(list)
     for each in captured:
         change = _change(each, now, spread) if claim is not None else _change_by_live_read(each, now, spread)
+        if claim is None and "next_collect_at" in change:
+            due[change.pop("next_collect_at")].append(each.target.pk)
         groups[tuple(sorted(change.items()))].append(each.target.pk)
+    free = {} if claim is None else {"claim": None, "claimed_until": None}
     for changed, ids in groups.items():
-        fields = {**dict(changed), "updated_at": now}
-        targets = Target.objects.filter(pk__in=ids)
-        if claim is not None:
-            targets.update(**fields, claim=None, claimed_until=None)
-            continue
-        due = {name: fields.pop(name) for name in ("next_collect_at",) if name in fields}
-        targets.update(**fields)
-        if due:
-            targets.filter(unclaimed, next_collect_at__isnull=False).update(**due, claim=None, claimed_until=None)
+        Target.objects.filter(pk__in=ids).update(**dict(changed), **free, updated_at=now)
+    for at, ids in due.items():
+        waiting = Target.objects.filter(unclaimed, pk__in=ids, next_collect_at__isnull=False)
+        waiting.update(next_collect_at=at, claim=None, claimed_until=None)
 
 
 def _change(each: Captured, now: datetime, spread: float) -> Outcome:

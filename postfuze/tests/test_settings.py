@@ -84,3 +84,10 @@ def test_every_variable_that_is_read_is_in_the_example() -> None:
 @pytest.mark.parametrize("key", [key for key, given in settings.PLATFORM_SETTINGS.items() if "api_version" in given])
 def test_where_no_version_is_set_it_is_the_adapters(key: str) -> None:
     assert settings.PLATFORM_SETTINGS[key]["api_version"] == registry.get(key).api_version
+
+
+@pytest.mark.parametrize(("given", "process"), [("", "web"), ("command", "command")])
+def test_gunicorn_runs_the_web_process_unless_it_is_told_otherwise(given: str, process: str) -> None:
+    told = "import postfuze.wsgi; from django.conf import settings; print(settings.PROCESS)"
+    found = start("-c", told, POSTFUZE_PROCESS=given, DATABASE_URL="sqlite:////dev/null")
+    assert found.stdout.strip() == process, found.stderr
