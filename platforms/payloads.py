@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from platforms.errors import MalformedPayload
@@ -85,22 +86,33 @@ def clean(value: Any) -> Any:
 
 
 def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, int):
+        return value
     if isinstance(value, str):
-        return _SECRET_URL.sub("[removed]", _UNSTORABLE.sub("\ufffd", value))
+        return _clean_text(value)
     if isinstance(value, dict | list | tuple) and not depth:
         return "[removed]"
     if isinstance(value, dict):
-        return {
-            str(_clean(key, 0)): "[removed]"
-            if _SECRET_KEY.search(str(key)) and each not in (None, "")
-            else _clean(each, depth - 1)
-            for key, each in value.items()
-        }
+        cleaned = {}
+        for key, each in ((str(name), each) for name, each in value.items()):
+            name, is_secret = _clean_name(key) if len(key) < 200 else _clean_name.__wrapped__(key)
+            cleaned[name] = "[removed]" if is_secret and each not in (None, "") else _clean(each, depth - 1)
+        return cleaned
     if isinstance(value, list | tuple):
         return [_clean(item, depth - 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _clean_text(text: str) -> str:
+    return _SECRET_URL.sub("[removed]", _UNSTORABLE.sub("\ufffd", text))
+
+
+@lru_cache(maxsize=4096)
+def _clean_name(name: str) -> tuple[str, bool]:
+    """A field's name, and whether what it holds is a secret; the names in answers are few."""
+    return _clean_text(name), bool(_SECRET_KEY.search(name))
 
 
 def instant(text: Any) -> datetime | None:
