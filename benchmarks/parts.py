@@ -38,6 +38,7 @@ CALLS = {
     "reddit": "10",
 }
 LATENCY_MS = 200
+LIMITED = "rate_limited"
 X_ACCOUNTS = 10
 YEAR = 31_536_000
 
@@ -115,13 +116,17 @@ def live(play: Play) -> Iterator[Row]:
             bars = ("≤ 250 ms", "≤ 300 ms") if clients == 1 else ("", "")
             yield f"{label}: p50", f"{ms(timings.p50)}, {timings.p50 / slowest:.2f} x the slowest platform", bars[0]
             yield f"{label}: p95", f"{ms(timings.p95)}, {timings.p95 / slowest:.2f} x", bars[1]
-            yield f"{label}: not live for all ten", str(timings.failures), "0"
+            yield f"{label}: not live for all ten, no limit being spent", str(timings.failures), "0"
     finally:
         stage.control("/platforms/all", {"latency_ms": 0})
 
 
 def _all_live(answer: requests.Response) -> bool:
-    return answer.ok and answer.json()["coverage"]["live"] == len(PLATFORMS)
+    """Whether all are, but for those whose limit is spent: eight clients ask more than some platforms allow."""
+    if not answer.ok:
+        return False
+    told = answer.json()
+    return told["coverage"]["live"] + sum(each["code"] == LIMITED for each in told["skipped"]) == len(PLATFORMS)
 
 
 def _own_latency(play: Play, platform: str) -> float:

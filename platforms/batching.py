@@ -13,11 +13,12 @@ class Batcher(Generic[T, R]):
     """Gathers what comes while a batch is under way, and does that together next, in one of the threads that wait.
 
     `work` answers for each item, in order. If it fails for several together each is done alone, so that one costs only
-    itself.
+    itself. `rest` is called in a thread that is about to wait, to give up what the others need meanwhile.
     """
 
-    def __init__(self, work: Callable[[list[T]], Sequence[R]]) -> None:
+    def __init__(self, work: Callable[[list[T]], Sequence[R]], *, rest: Callable[[], None] = lambda: None) -> None:
         self._work = work
+        self._rest = rest
         self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: list[tuple[T, Future[R]]] = []
@@ -27,11 +28,16 @@ class Batcher(Generic[T, R]):
         future: Future[R] = Future()
         with self._lock:
             self._waiting.append((item, future))
-        with self._turn:
+        if not self._turn.acquire(blocking=False):
+            self._rest()
+            self._turn.acquire()
+        try:
             if not future.done():
                 with self._lock:
                     batch, self._waiting = self._waiting, []
                 self._run(batch)
+        finally:
+            self._turn.release()
         return future.result()
 
     def _run(self, batch: list[tuple[T, "Future[R]"]]) -> None:

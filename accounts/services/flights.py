@@ -124,8 +124,7 @@ def share(
             starting.append(_Start(new, work, keys))
     if starting:
         _start(starting, pool_of, since)
-    if not connection.in_atomic_block:
-        connection.close()  # whoever waits here needs no connection, and the pool's threads do
+    give_back()  # whoever waits here needs no connection, and the pool's threads do
     landings: dict[str, Landing] = {}
     for key, future in waiting.items():
         try:
@@ -133,6 +132,12 @@ def share(
         except TimeoutError:
             landings[key] = late()
     return landings
+
+
+def give_back() -> None:
+    """Leave the thread's database connection to others: who waits while holding one may wait for ever."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def _outcome(landing: Landing) -> dict[str, Any]:
     return outcome
 
 
-_reporter = Batcher(lambda reports: _touch_down(reports))
+_reporter = Batcher(lambda reports: _touch_down(reports), rest=give_back)
 
 
 class _Leases:

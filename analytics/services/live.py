@@ -144,7 +144,7 @@ def _store(answered: list[list[Captured]]) -> list[list[Captured]]:
     return [[by_target[each.target] for each in captured if each.target in by_target] for captured in answered]
 
 
-_writer = Batcher(_store)
+_writer = Batcher(_store, rest=flights.give_back)
 
 
 def _landing(each: Captured) -> Landing:

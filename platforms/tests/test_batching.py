@@ -51,3 +51,18 @@ def test_one_that_cannot_be_done_costs_only_itself() -> None:
 def test_alone_it_is_done_at_once() -> None:
     batcher = Batcher(lambda items: [item + 1 for item in items])
     assert [batcher.do(number) for number in range(3)] == [1, 2, 3]
+
+
+def test_who_waits_gives_up_what_others_need_and_who_does_not_keeps_it() -> None:
+    rested: list[str] = []
+    batcher = Batcher(lambda items: items, rest=lambda: rested.append(threading.current_thread().name))
+    assert batcher.do(1) == 1
+    assert rested == []
+    batcher._turn.acquire()
+    with ThreadPoolExecutor(1, thread_name_prefix="waits") as pool:
+        future = pool.submit(batcher.do, 2)
+        while not rested:
+            pass
+        batcher._turn.release()
+        assert future.result(10) == 2
+    assert rested == ["waits_0"]
