@@ -6,7 +6,7 @@ from platforms import ownership
 from platforms.base import Account, Call, Platform, Raw, Request, objects
 from platforms.consent import Candidate, Consent, Need
 from platforms.dimensions import AccountDimension, Dimension
-from platforms.errors import PlatformError, ScopeMissing
+from platforms.errors import PlatformError, Revoked, ScopeMissing, TokenExpired, TryLater
 from platforms.linkedin_urns import ORGANIZATION, PAGE, finder, has_next
 from platforms.oauth import TokenSet
 
@@ -72,7 +72,9 @@ def identify(account: Account) -> Call[None]:
 
 
 def note_who(me: Any, account: Account) -> None:
-    """What an answer to that question, or a refusal of it, tells."""
+    """What an answer to that question, or a refusal of it, tells. While it has no answer nothing else counts."""
+    if isinstance(me, TryLater | TokenExpired | Revoked):
+        raise me
     if isinstance(me, ScopeMissing):
         ownership.give_up(account)
     elif isinstance(me, dict) and me.keys() & {"id", "sub"}:

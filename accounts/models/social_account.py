@@ -105,4 +105,9 @@ class SocialAccount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_platform_display()} {self.username or self.display_name or self.network_unique_id}"
+        return f"{self.get_platform_display()} {self.name}"
+
+    @property
+    def name(self) -> str:
+        """What an account is called beside its platform's name."""
+        return self.username or self.display_name or self.network_unique_id

@@ -38,7 +38,7 @@ def reason_in_words(reason: str, platform: str) -> str:
 
 def account_name(account: SocialAccount) -> str:
     """An account beside its platform's name."""
-    return short(account.username or account.display_name or account.network_unique_id)
+    return short(account.name)
 
 
 def target_name(target: Target) -> str:

@@ -226,12 +226,14 @@ def test_a_video_answers_as_its_post() -> None:
     assert (item.id, values_of(item)) == (network.ids[0], WHOLE)
 
 
-def test_a_video_whose_post_is_not_to_be_seen_answers_for_itself() -> None:
+def test_a_video_whose_post_is_not_to_be_seen_answers_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(1)
     network.nodes["777888"] = {"id": "777888", "views": 500, "post_id": f"{PAGE}_1"}
     read = network.read
     told = {"data": [{"name": "total_video_views", "values": [{"value": 480}]}]}
-    network.read = lambda path, query: (200, told) if "video_insights" in path else read(path, query)  # type: ignore[method-assign]
+    monkeypatch.setattr(
+        network, "read", lambda path, query: (200, told) if "video_insights" in path else read(path, query)
+    )
     assert numbers(network.fetch("777888")["777888"])[Dimension.VIDEO_VIEWS] == 480
     network.gone = {"777888"}
     assert isinstance(network.fetch("777888")["777888"], Gone)

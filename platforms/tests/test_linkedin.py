@@ -253,6 +253,26 @@ def test_a_missing_scope_costs_a_member_only_what_it_gates(refused: str, lost: s
     assert reading.unavailable[AccountDimension.PROFILE_VIEWS] is Reason.UNSUPPORTED
 
 
+@pytest.mark.parametrize(("answer", "error"), [(failure(503), Unavailable), (failure(401), TokenExpired)])
+def test_while_nobody_says_whose_a_members_token_is_nothing_is_read_and_nothing_gone(
+    answer: Any, error: type[PlatformError]
+) -> None:
+    def answers(exchange: Exchange) -> Any:
+        if exchange.url.endswith("/me"):
+            return answer
+        if "entity" in query_of(exchange):
+            return failure(404, "Not found")
+        return 200, {"elements": [{"count": 7, "memberFollowersCount": 7}]}
+
+    account = account_of("linkedin", {"network_unique_id": "urn:li:person:AbC123xyz"})
+    client = client_for("linkedin", Answers(answers), account)
+    with pytest.raises(error):
+        client.run(LINKEDIN.fetch_account(account))
+    with pytest.raises(error):
+        client.run(LINKEDIN.fetch_posts(["urn:li:share:7330000000000000001"], account))
+    assert "own" not in account.memory
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
