@@ -107,7 +107,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_a_failure(receiver: Any, mon
     delivery = WebhookDelivery.objects.get()
     assert delivery.response_status is None and delivery.response_body == ""
     assert "receiver" in delivery.error and "in time" in delivery.error
-    assert 250 <= delivery.duration_ms < 1500
+    assert 250 <= delivery.duration_ms < 4000
 
 
 def test_ten_seconds_is_what_a_receiver_has() -> None:
@@ -191,17 +191,17 @@ def test_dead_receivers_in_any_number_leave_threads_for_others(
     make_receiver: Any,
     monkeypatch: Any,
 ) -> None:
-    monkeypatch.setattr(deliveries, "SECONDS", 3.0)
+    monkeypatch.setattr(deliveries, "SECONDS", 5.0)
     monkeypatch.setattr(messenger, "WORKING", 2)
     monkeypatch.setattr(messenger, "FAILING", 1)
     dead, well = make_receiver(), make_receiver()
-    dead.answer = lambda message: time.sleep(6) or 200
+    dead.answer = lambda message: time.sleep(10) or 200
     for _ in range(6):
         emit(WebhookEndpointFactory(url=dead.url, failing_since=timezone.now(), last_failed_at=timezone.now()))
     emit(WebhookEndpointFactory(url=well.url))
     began = time.monotonic()
     run(1)
-    assert well.messages[0].at - began < 2.5
+    assert well.messages[0].at - began < 4.5
 
 
 def test_two_at_a_time_deliver_everything_once(receiver: Any) -> None:

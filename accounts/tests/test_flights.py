@@ -42,7 +42,7 @@ def key() -> str:
 class Work:
     """Counts its calls and ends as it is told."""
 
-    def __init__(self, landing: Landing = None, *, seconds: float = 0.15) -> None:
+    def __init__(self, landing: Landing = None, *, seconds: float = 0.5) -> None:
         self.landing = landing
         self.seconds = seconds
         self.asked: list[list[str]] = []
@@ -117,7 +117,7 @@ def test_work_that_crashes_fails_for_everybody_and_is_logged(pool: Any, key: str
 
     def work(keys: list[str]) -> dict[str, Landing]:
         calls.append(keys)
-        time.sleep(0.1)
+        time.sleep(0.5)
         raise RuntimeError("a bug")
 
     found = at_once(4, lambda: ask(key, work, pool))
@@ -172,7 +172,7 @@ with ThreadPoolExecutor(5) as pool:
 def test_ten_requests_at_two_processes_cause_one_call(sandbox: Any, two: list[Process], fault: str | None) -> None:
     account = sandbox.connect("x")
     faults = [{"kind": fault}] if fault else []
-    sandbox.switch("x", latency_ms=600, faults=faults)
+    sandbox.switch("x", latency_ms=2000, faults=faults)
     for process in two:
         process.begin(PROBES.format(pk=account.pk, seconds=8))
     found = [answer for process in two for answer in process.result()]
@@ -197,11 +197,11 @@ def test_a_killed_process_is_taken_over_when_its_flight_lapses(sandbox: Any, two
 
 def test_a_flight_does_not_lapse_while_its_process_lives(sandbox: Any, two: list[Process]) -> None:
     account = sandbox.connect("x")
-    sandbox.switch("x", latency_ms=1500)
-    two[0].run("flights.RENEWED_EVERY, flights.LASTS = 0.2, flights.timedelta(seconds=0.6)")
+    sandbox.switch("x", latency_ms=4000)
+    two[0].run("flights.RENEWED_EVERY, flights.LASTS = 0.2, flights.timedelta(seconds=2)")
     two[0].begin(PROBES.format(pk=account.pk, seconds=8))
     wait_for(lambda: sandbox.calls("x"))
-    time.sleep(0.9)
+    time.sleep(2.5)
     assert two[1].run(PROBES.format(pk=account.pk, seconds=8)) == [[None, True]] * 5
     assert two[0].result() == [[None, True]] * 5
     assert sandbox.calls("x") == 1

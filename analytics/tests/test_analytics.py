@@ -148,7 +148,7 @@ def test_a_late_answer_is_skipped_and_stored_when_it_comes(published, read, sand
     assert [(each["code"], each["retryable"]) for each in body["skipped"]] == [("deadline_exceeded", True)]
     assert body["coverage"]["missing"] == 1
     while not PostAnalytics.objects.exists():
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 40
         time.sleep(0.02)
     assert check(read(post, max_age=60))["coverage"]["snapshot"] == 1
     assert sandbox.calls("bluesky") == 1
@@ -168,7 +168,7 @@ def test_one_platform_that_hangs_does_not_cost_the_others(published, read, setti
             TargetFactory(post=post, account=account, platform_post_id=listed_ids(sandbox, account)[0])
         sandbox.fault("instagram", **fault)
         began = time.monotonic()
-        body = check(read(post, deadline_ms=1000))
+        body = check(read(post, deadline_ms=3000))
         assert time.monotonic() - began < 10
         assert {row["platform"] for row in body["metrics_by_account"] if row["source"] == "live"} == {"x", "bluesky"}
         assert [(each["platform"], each["code"]) for each in body["skipped"]] == [("instagram", "deadline_exceeded")]
@@ -211,7 +211,7 @@ def at_once(number, ask):
 def test_requests_at_the_same_time_share_one_call_for_each_target(published, read, sandbox, client_for):
     post = published("x", "instagram", "bluesky", nth=-1)
     for platform in ("x", "instagram", "bluesky"):
-        sandbox.switch(platform, latency_ms=300)
+        sandbox.switch(platform, latency_ms=1000)
     client = client_for(post)
     answers = at_once(10, lambda: check(client.get(f"/api/v1/posts/{post.pk}/analytics").json()))
     assert all(answer["coverage"]["live"] == 3 for answer in answers)
@@ -225,7 +225,7 @@ def test_requests_at_the_same_time_share_one_call_for_each_target(published, rea
 def test_requests_at_the_same_time_share_one_failure(published, sandbox, client_for):
     post = published("x", "bluesky", nth=-1)
     for platform in ("x", "bluesky"):
-        sandbox.switch(platform, latency_ms=300, faults=[{"kind": "server_error"}])
+        sandbox.switch(platform, latency_ms=1000, faults=[{"kind": "server_error"}])
     client = client_for(post)
     answers = at_once(10, lambda: check(client.get(f"/api/v1/posts/{post.pk}/analytics").json()))
     assert all({each["code"] for each in answer["skipped"]} == {"platform_unavailable"} for answer in answers)
