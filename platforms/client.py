@@ -1,6 +1,5 @@
 """Runs an adapter's conversations: limits, host map, tokens, HTTP, classification."""
 
-import base64
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.hosts import HostMap
-from platforms.oauth import App, Credentials, Refresh
+from platforms.oauth import App, Credentials, Refresh, basic_header
 from platforms.payloads import decode, excerpt
 from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by, retry_after
 from platforms.transport import Exchange, HttpTransport, Response, Transport
@@ -361,12 +360,6 @@ def _not_blamed(outcome: _Outcome) -> _Outcome:
         told = "The platform refuses a token that it has just issued."
         return replace(outcome, error=Unavailable(told, scope="account"))
     return outcome
-
-
-def basic_header(app: App) -> str:
-    """The HTTP Basic header of an OAuth app. https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1"""
-    pair = f"{quote(app.client_id, safe='')}:{quote(app.client_secret, safe='')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def _by_status(status: int) -> type[PlatformError]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.parameters import parse_token_response, prepare_token_request
@@ -26,6 +26,12 @@ class App:
     id: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
+
+
+def basic_header(app: App) -> str:
+    """The HTTP Basic header of an OAuth app. https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1"""
+    pair = f"{quote(app.client_id, safe='')}:{quote(app.client_secret, safe='')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 @dataclass(frozen=True)
