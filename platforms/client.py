@@ -222,7 +222,10 @@ class Client:
 
     def _take(self, request: Request, owner: Owner) -> None:
         limits = self._limits(request)
-        until, scope = closed_by(self._gates, owner, self.platform.key, request.group)
+        closed, scope = closed_by(self._gates, owner, self.platform.key, request.group)
+        if closed is not None and closed.reason == BudgetExhausted.code:
+            raise BudgetExhausted(retry_at=closed.until, scope=scope)
+        until = closed and closed.until
         if until is None and self._settings.meter is not None and limits:
             until = self._settings.meter.take(self.platform.key, limits, owner, live=self._live)
             scope = next((limit.scope for limit in limits if limit.scope != "account"), "account")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol, get_args
+from typing import NamedTuple, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from limits import RateLimitItemPerSecond
@@ -48,32 +48,39 @@ class Owner:
         return ":".join((platform, scope, who, group))
 
 
+class Parked(NamedTuple):
+    """Until when something is parked, and the code of the error that parked it, or `spent`."""
+
+    until: datetime
+    reason: str
+
+
 class Gates(Protocol):
     """What is parked until an instant, shared by all processes."""
 
-    def closed_until(self, keys: Iterable[str]) -> datetime | None:
-        """The latest instant until which one of `keys` is parked, or None."""
+    def parked(self, keys: Iterable[str]) -> Parked | None:
+        """What parks one of `keys` for the longest, or None."""
 
     def close(self, key: str, until: datetime, reason: str) -> None:
         """Park `key`; a gate is never opened early."""
 
 
-def closed_by(gates: Gates, owner: Owner, platform: str, group: str) -> tuple[datetime | None, Scope]:
+def closed_by(gates: Gates, owner: Owner, platform: str, group: str) -> tuple[Parked | None, Scope]:
     """Until when a call is parked, and by whose gate: the account's only if no wider one is closed."""
-    until: datetime | None = None
+    longest: Parked | None = None
     widest: Scope = "account"
     for scope in get_args(Scope):
-        closed = gates.closed_until(owner.key(platform, scope, each) for each in {"", group})
+        closed = gates.parked(owner.key(platform, scope, each) for each in {"", group})
         if closed is not None:
-            until = max(closed, until or closed)
+            longest = max(closed, longest or closed)
             widest = widest if scope == "account" else scope
-    return until, widest
+    return longest, widest
 
 
 class NoGates:
     """For callers without a database: nothing is ever parked."""
 
-    def closed_until(self, keys: Iterable[str]) -> datetime | None:
+    def parked(self, keys: Iterable[str]) -> Parked | None:
         return None
 
     def close(self, key: str, until: datetime, reason: str) -> None:

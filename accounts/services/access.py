@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +19,7 @@ from platforms import client, registry
 from platforms.base import Account, Platform
 from platforms.hosts import HostMap
 from platforms.oauth import App, Credentials
-from platforms.rates import Meter
+from platforms.rates import Meter, Parked
 
 REDIS_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
@@ -110,10 +109,10 @@ def gates_of(account: SocialAccount) -> DatabaseGates:
 
 # As text, because building the query takes longer than answering it.
 _GATES_AND_RETIRED = """
-    SELECT key, platform, not_before, 'gate' AS kind, '' AS mode, '' AS api_version
+    SELECT key, platform, not_before, reason, 'gate' AS kind, '' AS mode, '' AS api_version
     FROM accounts_gate WHERE platform IN ({platforms}) AND not_before > %s
     UNION ALL
-    SELECT metric, platform, next_try_at, 'metric', mode, api_version
+    SELECT metric, platform, next_try_at, '', 'metric', mode, api_version
     FROM accounts_retiredmetric WHERE platform IN ({platforms}) AND subject = %s
 """
 
@@ -129,9 +128,9 @@ class Notes:
         platforms = sorted({account.platform for account in accounts})
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         asked = _GATES_AND_RETIRED.format(platforms=", ".join(["%s"] * len(platforms)))
-        self._rows: dict[tuple[str, ...], dict[str, datetime]] = defaultdict(dict)
+        self._rows: dict[tuple[str, ...], dict[str, Parked]] = defaultdict(dict)
         for row in Gate.objects.raw(asked, [*platforms, now, *platforms, subject]) if platforms else ():
-            self._rows[row.kind, row.platform, row.mode, row.api_version][row.key] = row.not_before
+            self._rows[row.kind, row.platform, row.mode, row.api_version][row.key] = Parked(row.not_before, row.reason)
         self._apps = {(app.organization_id, app.mode, app.platform): app for app in _apps(accounts)}
 
     def gates_of(self, account: SocialAccount) -> DatabaseGates:
@@ -144,7 +143,8 @@ class Notes:
         """The metrics that are not to be asked for."""
         version = platform_of(account).version_for(as_platform_account(account))
         retired = Retirements(account.platform, account.mode, version, self._subject)
-        retired.load(self._rows.get(("metric", account.platform, account.mode, retired.version), {}).items())
+        found = self._rows.get(("metric", account.platform, account.mode, retired.version), {})
+        retired.load((name, parked.until) for name, parked in found.items())
         return retired
 
     def app_of(self, account: SocialAccount) -> App:

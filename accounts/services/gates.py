@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from accounts.models import Gate, Mode
+from platforms.rates import Parked
 
 
 class DatabaseGates:
@@ -17,21 +18,21 @@ class DatabaseGates:
     def __init__(self, platform: str, mode: str = Mode.LIVE) -> None:
         self._platform = platform
         self._prefix = "" if mode == Mode.LIVE else f"{mode}/"
-        self._closed: dict[str, datetime] | None = None
+        self._closed: dict[str, Parked] | None = None
 
-    def closed_until(self, keys: Iterable[str]) -> datetime | None:
-        """The latest instant until which one of `keys` is parked, or None."""
+    def parked(self, keys: Iterable[str]) -> Parked | None:
+        """What parks one of `keys` for the longest, or None."""
         closed = self._loaded()
         return max((closed[self._prefix + key] for key in keys if self._prefix + key in closed), default=None)
 
-    def load(self, closed: Mapping[str, datetime]) -> None:
+    def load(self, closed: Mapping[str, Parked]) -> None:
         """Take over what was read already, so that no database is needed until a gate is closed."""
         self._closed = dict(closed)
 
-    def _loaded(self) -> dict[str, datetime]:
+    def _loaded(self) -> dict[str, Parked]:
         if self._closed is None:
             gates = Gate.objects.filter(platform=self._platform, not_before__gt=timezone.now()).order_by()
-            self._closed = dict(gates.values_list("key", "not_before"))
+            self._closed = {key: Parked(*rest) for key, *rest in gates.values_list("key", "not_before", "reason")}
         return self._closed
 
     def close(self, key: str, until: datetime, reason: str) -> None:
@@ -39,7 +40,8 @@ class DatabaseGates:
         key = self._prefix + key
         close(self._platform, key, until, reason)
         if self._closed is not None:
-            self._closed[key] = max(until, self._closed.get(key, until))
+            fresh = Parked(until, reason)
+            self._closed[key] = max(fresh, self._closed.get(key, fresh))
 
 
 def close(platform: str, key: str, until: datetime, reason: str) -> None:

@@ -325,10 +325,10 @@ def test_a_gate_is_opened_by_staff_and_keeps_its_row(staff: Any) -> None:
         gates.close("x", f"test/x:app:1:{name}", until, "rate_limited")
     one, other = Gate.objects.order_by("key")
     staff.get(page(one, "open_gate"))
-    assert gates.DatabaseGates("x", "test").closed_until(["x:app:1:tweets"]) is not None
+    assert gates.DatabaseGates("x", "test").parked(["x:app:1:tweets"]) is not None
     staff.post(page(one, "open_gate"))
     run(staff, Gate, "open_selected", other)
-    assert gates.DatabaseGates("x", "test").closed_until(["x:app:1:tweets", "x:app:1:users"]) is None
+    assert gates.DatabaseGates("x", "test").parked(["x:app:1:tweets", "x:app:1:users"]) is None
     assert set(Gate.objects.values_list("reason", flat=True)) == {"opened by staff"}
 
 

@@ -19,9 +19,9 @@ def test_what_one_process_parks_is_parked_for_all(django_assert_num_queries: Any
     DatabaseGates("x").close(KEY, until, "rate_limited")
     other = DatabaseGates("x")
     with django_assert_num_queries(1):
-        assert other.closed_until([KEY, "x:account:1:"]) == until
-        assert other.closed_until(["x:account:2:tweets"]) is None
-    assert DatabaseGates("bluesky").closed_until([KEY]) is None
+        assert other.parked([KEY, "x:account:1:"]) == (until, "rate_limited")
+        assert other.parked(["x:account:2:tweets"]) is None
+    assert DatabaseGates("bluesky").parked([KEY]) is None
 
 
 def test_a_gate_is_never_opened_early() -> None:
@@ -29,7 +29,7 @@ def test_a_gate_is_never_opened_early() -> None:
     found = DatabaseGates("x")
     found.close(KEY, far, "rate_limited")
     found.close(KEY, near, "spent")
-    assert DatabaseGates("x").closed_until([KEY]) == found.closed_until([KEY]) == far
+    assert DatabaseGates("x").parked([KEY]) == found.parked([KEY]) == (far, "rate_limited")
     assert Gate.objects.get().reason == "rate_limited"
 
 
@@ -37,13 +37,13 @@ def test_the_latest_of_several_gates_counts() -> None:
     now = timezone.now()
     for minutes, key in ((1, "a"), (3, "b"), (2, "c")):
         gates.close("x", key, now + timedelta(minutes=minutes), "")
-    assert DatabaseGates("x").closed_until(["a", "b", "c", "d"]) == now + timedelta(minutes=3)
+    assert DatabaseGates("x").parked(["a", "b", "c", "d"]) == (now + timedelta(minutes=3), "")
 
 
 def test_a_gate_opens_when_its_time_has_come() -> None:
     gates.close("x", KEY, timezone.now() + timedelta(minutes=1), "")
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
-        assert DatabaseGates("x").closed_until([KEY]) is None
+        assert DatabaseGates("x").parked([KEY]) is None
         assert gates.open_expired() == 0
     with time_machine.travel(timezone.now() + timedelta(days=3)):
         assert gates.open_expired() == 1
@@ -52,8 +52,8 @@ def test_a_gate_opens_when_its_time_has_come() -> None:
 def test_the_sandbox_parks_nothing_of_the_real_platform() -> None:
     until = timezone.now() + timedelta(minutes=5)
     DatabaseGates("bluesky", "test").close("bluesky:host:bsky.social:", until, "rate_limited")
-    assert DatabaseGates("bluesky", "test").closed_until(["bluesky:host:bsky.social:"]) == until
-    assert DatabaseGates("bluesky", "live").closed_until(["bluesky:host:bsky.social:"]) is None
+    assert DatabaseGates("bluesky", "test").parked(["bluesky:host:bsky.social:"]) == (until, "rate_limited")
+    assert DatabaseGates("bluesky", "live").parked(["bluesky:host:bsky.social:"]) is None
 
 
 def test_a_rate_limit_parks_its_account_until_the_time_named(sandbox: Any) -> None:

@@ -77,6 +77,18 @@ def test_every_failure_has_a_code(published, read, sandbox, fault, code, retryab
 
 
 @live
+def test_a_spent_budget_is_called_so_for_as_long_as_nothing_is_asked(published, read, sandbox):
+    post = published("x")
+    sandbox.fault("x", "credits_depleted")
+    [first] = check(read(post))["skipped"]
+    calls = sandbox.calls("x")
+    [then] = check(read(post))["skipped"]
+    assert (first["code"], then["code"]) == ("budget_exhausted", "budget_exhausted")
+    assert then["retry_after"] > 600
+    assert sandbox.calls("x") == calls
+
+
+@live
 def test_a_token_that_is_refused_for_good_is_told_and_tried_again(published, read, sandbox):
     post = published("x")
     account = SocialAccount.objects.get()

@@ -9,7 +9,7 @@ from platforms.base import Account, Call, Platform, Request
 from platforms.client import Client, Settings
 from platforms.errors import Gone, RateLimited, Scope, ScopeMissing, TokenExpired
 from platforms.oauth import Refresh
-from platforms.rates import Limit
+from platforms.rates import Limit, Parked
 from platforms.tests.replay import APP, TOKENS, Answers
 from platforms.transport import Exchange
 
@@ -41,17 +41,19 @@ class Gates:
 
     def __init__(self, **closed: datetime) -> None:
         self.closed = dict(closed)
+        self.reasons: dict[str, str] = {}
         self.asked: list[list[str]] = []
         self.threads: set[str] = set()
 
-    def closed_until(self, keys: Iterable[str]) -> datetime | None:
+    def parked(self, keys: Iterable[str]) -> Parked | None:
         self.threads.add(threading.current_thread().name)
         self.asked.append(list(keys))
-        return max((self.closed[key] for key in self.asked[-1] if key in self.closed), default=None)
+        found = [Parked(self.closed[key], self.reasons.get(key, "")) for key in self.asked[-1] if key in self.closed]
+        return max(found, default=None)
 
     def close(self, key: str, until: datetime, reason: str) -> None:
         self.threads.add(threading.current_thread().name)
-        self.closed[key] = until
+        self.closed[key], self.reasons[key] = until, reason
 
 
 def client(answer: Callable[[Exchange], Any] | Any, platform: Platform | None = None, **more: Any) -> Client:

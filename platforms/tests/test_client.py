@@ -323,6 +323,10 @@ def test_a_spent_budget_closes_the_gate_of_every_endpoint() -> None:
     with pytest.raises(BudgetExhausted):
         client((402, {}), Paid(), gates=gates).run(one(group="few"))
     assert list(gates.closed) == ["sample:app:app-1:"]
+    with pytest.raises(BudgetExhausted) as caught:
+        (parked := client((200, {}), Paid(), gates=gates)).run(one(group="many"))
+    assert asked(parked) == []
+    assert (caught.value.scope, caught.value.retry_at) == ("app", gates.closed["sample:app:app-1:"])
 
 
 # --- deadlines ---------------------------------------------------------------------------------------------------

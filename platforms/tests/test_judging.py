@@ -19,6 +19,7 @@ from platforms.errors import (
     Unavailable,
 )
 from platforms.oauth import App
+from platforms.rates import Parked
 from platforms.tests.replay import APP, TOKENS
 from platforms.tests.sample import ACCOUNT, Gates, Sample, asked, client, failing, one
 
@@ -97,7 +98,7 @@ def test_an_answer_that_cannot_be_read_is_malformed_with_the_evidence(read: Any,
 
 def test_a_mistake_of_our_own_is_not_called_the_platforms() -> None:
     class Broken(Gates):
-        def closed_until(self, keys: Iterable[str]) -> datetime | None:
+        def parked(self, keys: Iterable[str]) -> Parked | None:
             raise KeyError("ours")
 
     with pytest.raises(KeyError):

@@ -59,7 +59,7 @@ class Closed(Gates):
     def __init__(self) -> None:
         self.closed: dict[str, datetime] = {}
 
-    def closed_until(self, keys: Any) -> datetime | None:
+    def parked(self, keys: Any) -> None:
         return None
 
     def close(self, key: str, until: datetime, reason: str) -> None:
