@@ -130,6 +130,8 @@ class Platform:
     base_url: ClassVar[str]
     api_version: ClassVar[str] = ""
     """Where the platform has several at a time, the one that is asked unless the setting names another."""
+    version_header: ClassVar[str] = ""
+    """Where an answer names the version that served it, which may be another."""
     hosts: ClassVar[tuple[str, ...]] = ()
     """Further hosts of the platform that a token may be sent to, beside those of `base_url` and `refresh`."""
     auth: ClassVar[Auth] = "bearer"

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
-from platforms import pools
+from platforms import pools, versions
 from platforms.base import TOKEN_GROUP, Account, Call, Platform, Request
 from platforms.consent import CODE_GROUP, Consent
 from platforms.errors import (
@@ -203,6 +203,7 @@ class Client:
             response = self._settings.transport.send(replace(exchange, deadline=deadline))
         except PlatformError as error:
             return _Outcome(error=error, called=not isinstance(error, DeadlineExceeded))
+        versions.notice(self.platform, self.account, response.headers)
         evidence = self._scrub(excerpt(response.body))
         try:
             payload = self._judge(request, response)

@@ -22,6 +22,7 @@ class GraphPlatform(Platform):
     """A platform behind a Graph API host."""
 
     auth = "query"
+    version_header = "facebook-api-version"
     backoff = 3600
     gates_by_group = ()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from platforms import registry
+from platforms import registry, versions
 from platforms.base import Request
-from platforms.errors import MalformedPayload, RateLimited, Unavailable
+from platforms.errors import MalformedPayload, PlatformError, RateLimited, Unavailable
 from platforms.graph import GraphPlatform
 from platforms.graph_batch import ask
 from platforms.graph_insights import insights_by_name, metric_values, rows_by_id
@@ -139,3 +139,25 @@ def test_a_page_of_which_nothing_has_an_id_is_no_empty_one() -> None:
         client_for("threads", Answers(lambda exchange: (200, {"data": [{}]})), account).run(
             registry.get("threads").list_posts(account)
         )
+
+
+@pytest.mark.parametrize(
+    ("key", "served", "set_to", "told"),
+    [
+        ("facebook", "v24.0", None, ["facebook was asked in version v26.0 and answered in v24.0"]),
+        ("instagram", "v24.0", None, ["instagram was asked in version v26.0 and answered in v24.0"]),
+        ("facebook", "v27.0", "v27.0", []),
+        ("facebook", "", None, []),
+        ("threads", "v1.0", None, []),
+    ],
+)
+def test_a_version_that_was_not_asked_for_is_told_of_once(
+    key: str, served: str, set_to: str | None, told: list[str], caplog: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(versions, "_told", set())
+    account = account_of(key, {"settings": {"api_version": set_to}} if set_to else {})
+    client = client_for(key, Answers(lambda exchange: (400, {}, {"facebook-api-version": served})), account)
+    for _ in range(2):
+        with pytest.raises(PlatformError):
+            client.run(registry.get(key).probe(account))
+    assert caplog.messages == told
