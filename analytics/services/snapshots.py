@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import SocialAccount
+from accounts.services.standing import is_refusal
 from analytics import cadence
 from analytics.formulas import engagement_rate
 from analytics.models import AccountMetrics, PostAnalytics, Target
@@ -252,6 +253,8 @@ def _change(each: Captured, now: datetime, spread: float) -> Outcome:
     failed = _told(result.code, result.detail, now)
     if isinstance(result, RateLimited | BudgetExhausted) and result.retry_at is not None:
         return {"next_collect_at": result.retry_at, **failed}
+    if is_refusal(result):  # a dead account's targets are not claimed; with new tokens they are due soon
+        return {"next_collect_at": now + cadence.retry_delay(1, cap=step, spread=spread), **failed}
     if isinstance(result, NeedsOwner):
         return {"next_collect_at": now + step, **failed}
     delay = cadence.retry_delay(each.target.failures + 1, cap=step, spread=spread)

@@ -14,7 +14,16 @@ from analytics.tests.factories import TargetFactory
 from platforms import registry
 from platforms.base import Reading
 from platforms.dimensions import Dimension, Reason
-from platforms.errors import BudgetExhausted, Gone, MalformedPayload, RateLimited, TokenExpired, Unavailable
+from platforms.errors import (
+    BudgetExhausted,
+    Gone,
+    MalformedPayload,
+    RateLimited,
+    Revoked,
+    ScopeMissing,
+    TokenExpired,
+    Unavailable,
+)
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -214,8 +223,16 @@ def test_a_named_time_is_waited_for(error):
 
 def test_what_needs_the_owner_is_tried_again_with_the_cadence():
     target = claimed()
-    store(target, TokenExpired())
+    store(target, ScopeMissing())
     assert (due_in(target), target.failures) == (timedelta(minutes=30), 0)
+
+
+@pytest.mark.parametrize("error", [TokenExpired, Revoked])
+def test_a_post_of_a_dead_account_is_due_soon_after_new_tokens(error):
+    target = claimed(published_at=NOW - timedelta(days=400))
+    store(target, error())
+    assert due_in(target) <= timedelta(minutes=8)
+    assert target.failures == 0
 
 
 def test_three_misses_in_a_row_are_gone():
