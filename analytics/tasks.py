@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from accounts.services import audit, flights, gates, pending, redelivery
-from analytics.services import captured, collect, content, due, imports, retention
+from analytics.services import captured, collect, content, due, imports, resume, retention
 
 
 def _until() -> float:
@@ -16,6 +16,7 @@ def _until() -> float:
 @shared_task(ignore_result=True)
 def wake_collectors() -> None:
     """Without a broker the work is done here, lanes side by side; with one each lane is a message."""
+    resume.resume_opened()
     if settings.CELERY_TASK_ALWAYS_EAGER:
         collect.run_pass(until=_until())
         return

@@ -1,12 +1,25 @@
 """Parking what a platform's rate limit concerns, for all processes."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from accounts.models import Gate, Mode
 from platforms.rates import Parked
+
+OPENED = "opened by staff"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A gate that staff opened."""
+
+    key: str
+    platform: str
+    mode: str
+    at: datetime
 
 
 class DatabaseGates:
@@ -54,10 +67,26 @@ def close(platform: str, key: str, until: datetime, reason: str) -> None:
 
 
 def open_now(keys: Iterable[str]) -> int:
-    """Let calls through again, for staff. Returns how many gates were closed."""
+    """Let calls through again, for staff. Returns how many gates were closed. What waits is made due by `resume`."""
     now = timezone.now()
     closed = Gate.objects.filter(key__in=list(keys), not_before__gt=now)
-    return closed.update(not_before=now, reason="opened by staff", updated_at=now)
+    return closed.update(not_before=now, reason=OPENED, updated_at=now)
+
+
+def opened() -> list[Opened]:
+    """Gates that staff opened and behind which work may still wait."""
+    found = Gate.objects.filter(reason=OPENED).order_by("key")
+    return [Opened(gate.key, gate.platform, _mode_of(gate.key), gate.updated_at) for gate in found]
+
+
+def _mode_of(key: str) -> str:
+    mode, slash, _ = key.partition("/")
+    return mode if slash and mode in Mode.values else Mode.LIVE.value
+
+
+def note_resumed(key: str) -> None:
+    """Nothing waits behind an opened gate any more."""
+    Gate.objects.filter(key=key, reason=OPENED).update(reason=f"{OPENED}, resumed")
 
 
 def open_expired() -> int:
