@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from accounts.models import SocialAccount
 from accounts.services import access
-from analytics.models import ImportJob, Post, Target, TargetStatus
+from analytics.models import LONGEST_POST_ID, ImportJob, Post, Target, TargetStatus
 from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS
 from platforms import registry
 from postfuze.api.serializers import StrictSerializer
@@ -164,9 +164,14 @@ class TargetPatch(StrictSerializer):
 def normalized_post_id(value: str, account: SocialAccount) -> str:
     """The platform's canonical form of a post id; a validation error that shows the expected form."""
     try:
-        return registry.get(account.platform).normalize_post_id(value.strip(), access.as_platform_account(account))
+        own = registry.get(account.platform).normalize_post_id(value.strip(), access.as_platform_account(account))
     except ValueError as error:
         raise serializers.ValidationError(str(error)) from error
+    if len(own) > LONGEST_POST_ID:
+        raise serializers.ValidationError(
+            f"Ensure that its canonical form has no more than {LONGEST_POST_ID} characters."
+        )
+    return own
 
 
 # --- imports ------------------------------------------------

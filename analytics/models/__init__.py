@@ -4,9 +4,10 @@ from analytics.models.heartbeat import Heartbeat
 from analytics.models.import_job import UNFINISHED, ImportJob, ImportSchedule, ImportStatus
 from analytics.models.post import Post, PostStatus
 from analytics.models.snapshot import AccountMetrics, PostAnalytics
-from analytics.models.target import Target, TargetStatus
+from analytics.models.target import LONGEST_POST_ID, Target, TargetStatus
 
 __all__ = [
+    "LONGEST_POST_ID",
     "UNFINISHED",
     "AccountMetrics",
     "Heartbeat",

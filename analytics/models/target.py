@@ -9,6 +9,8 @@ from accounts.models import SocialAccount
 from analytics.models.post import Post
 from platforms.registry import choices
 
+LONGEST_POST_ID = 600
+
 
 class TargetStatus(models.TextChoices):
     PENDING = "pending", "Pending"
@@ -28,7 +30,7 @@ class Target(models.Model):
     account = models.ForeignKey(SocialAccount, on_delete=models.PROTECT, related_name="targets")
     platform = models.CharField(max_length=32, choices=choices)
     status = models.CharField(max_length=16, choices=TargetStatus.choices, default=TargetStatus.PENDING)
-    platform_post_id = models.CharField(max_length=600, null=True, blank=True)  # noqa: DJ001 - null is exempt from uniqueness
+    platform_post_id = models.CharField(max_length=LONGEST_POST_ID, null=True, blank=True)  # noqa: DJ001 - null is exempt from uniqueness
     platform_post_url = models.CharField(max_length=2000, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import EventType, SocialAccount
 from accounts.services import events
-from analytics.models import Post, PostStatus, Target, TargetStatus
+from analytics.models import Post, PostAnalytics, PostStatus, Target, TargetStatus
 from analytics.serializers import PostSerializer
 from analytics.services import content
 from analytics.services.lanes import lane_of
@@ -147,7 +147,10 @@ def update_target(target: Target, given: dict[str, Any]) -> Target:
         with transaction.atomic():
             post = Post.objects.select_for_update().get(pk=target.post_id, deleted_at=None)
             target = Target.objects.select_for_update().select_related("account").get(pk=target.pk)
+            former = Target(platform_post_id=target.platform_post_id, platform_post_url=target.platform_post_url)
             _apply_target(target, given)
+            if former.platform_post_id not in (None, target.platform_post_id):
+                _set_aside(former, target)
             taken = _taken(
                 [{"account_id": target.account_id, "platform_post_id": target.platform_post_id}], but=target.pk
             )
@@ -169,14 +172,37 @@ def _apply_target(target: Target, given: dict[str, Any]) -> None:
         if name in given:
             setattr(target, name, given[name])
     target.platform_post_id = target.platform_post_id or None
+    if was_id not in (None, target.platform_post_id) and "platform_post_url" not in given:
+        target.platform_post_url = ""  # which was the other post's
     target.status = given.get("status") or (TargetStatus.PUBLISHED if given.get("platform_post_id") else target.status)
+    if target.status == TargetStatus.PUBLISHED and target.platform_post_id is None:
+        raise Conflict("A target is published only with its platform_post_id.")
+    was_given_again = target.gone_at is not None and bool(given.get("platform_post_id"))
     if target.status != TargetStatus.PUBLISHED:
         target.next_collect_at = target.claim = target.claimed_until = None
-    elif target.platform_post_id != was_id or was_status != TargetStatus.PUBLISHED:
+    elif target.platform_post_id != was_id or was_status != TargetStatus.PUBLISHED or was_given_again:
         target.next_collect_at = timezone.now() if registry.get(target.platform).has_posts else None
         target.claim = target.claimed_until = target.gone_at = target.last_error_at = None
         target.failures = target.missing_count = 0
         target.last_error_code = target.last_error_detail = ""
+
+
+def _set_aside(former: Target, target: Target) -> None:
+    """What was measured of the post that a target named before is no history of the one that it names now.
+
+    It stays stored, for staff, under a target of its own that no read of the API shows.
+    """
+    snapshots = PostAnalytics.objects.filter(target=target)
+    if not snapshots.exists():
+        return
+    now, named = timezone.now(), target.post
+    post = Post(organization_id=named.organization_id, mode=named.mode, status=PostStatus.PUBLISHED, deleted_at=now)
+    post.save(force_insert=True)
+    former.post, former.account, former.platform, former.lane = post, target.account, target.platform, target.lane
+    former.status, former.deleted_at = TargetStatus.PUBLISHED, now
+    former.content_to_remove = target.platform in content.DUTIES
+    former.save(force_insert=True)
+    snapshots.update(target=former)
 
 
 def delete(post: Post) -> None:
