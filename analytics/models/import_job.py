@@ -41,6 +41,7 @@ class ImportJob(models.Model):
     error_code = models.CharField(max_length=64, blank=True, editable=False)
     error_message = models.TextField(blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     next_attempt_at = models.DateTimeField(null=True, blank=True, db_default=Now(), editable=False)
     claim = models.UUIDField(null=True, editable=False)

@@ -11,20 +11,32 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import SocialAccount, Status
 from accounts.services import access, events
-from analytics import cadence
-from analytics.models import UNFINISHED, ImportJob, ImportSchedule, ImportStatus, Post, PostStatus, Target, TargetStatus
+from analytics import cadence, selectors
+from analytics.models import (
+    LONGEST_POST_ID,
+    UNFINISHED,
+    ImportJob,
+    ImportSchedule,
+    ImportStatus,
+    Post,
+    PostAnalytics,
+    PostStatus,
+    Target,
+    TargetStatus,
+)
 from analytics.serializers import ImportJobSerializer
 from analytics.services import snapshots
 from analytics.services.lanes import lane_of
 from analytics.services.pull import pull_listing
 from analytics.services.snapshots import Captured
 from platforms.base import Listed, Listing, Reading
+from platforms.dimensions import Dimension
 from platforms.errors import PlatformError
 from platforms.wanted import Wanted
 
@@ -35,6 +47,7 @@ GIVES_UP_AFTER = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(hours=1)
 MOST_PAGES = 2000
 INSERTS = 3
+FINE: dict[str, Any] = {"failures": 0, "failing_since": None, "error_code": "", "error_message": ""}
 DISCOVERED = 100
 
 
@@ -156,18 +169,23 @@ def _canonical(account: SocialAccount, listed: Sequence[Listed]) -> Iterator[Lis
     platform, known = access.platform_of(account), access.as_platform_account(account)
     for post in listed:
         try:
-            yield replace(post, id=platform.normalize_post_id(post.id, known))
+            own = platform.normalize_post_id(post.id, known)
+            if len(own) > LONGEST_POST_ID:
+                raise ValueError("the id is too long to be stored")
+            yield replace(post, id=own)
         except ValueError as error:
             logger.error("%s listed %.100s: %s", account.platform, post.id, error)
 
 
 def _put_off(job: ImportJob, error: PlatformError) -> bool:
-    """Later, or never, if it has failed for a day."""
-    if job.started_at is not None and timezone.now() - job.started_at > GIVES_UP_AFTER:
+    """Later, or never, if it has done nothing but fail for a day."""
+    now = timezone.now()
+    since = job.failing_since or now
+    if now - since > GIVES_UP_AFTER:
         return _fail(job, error.code, error.detail)
     pause = cadence.retry_delay(job.failures + 1, cap=LONGEST_PAUSE, spread=random.random())
-    due = max(error.retry_at, timezone.now()) if error.retry_at else timezone.now() + pause
-    told = {"error_code": error.code, "error_message": error.detail[:500]}
+    due = max(error.retry_at, now) if error.retry_at else now + pause
+    told = {"error_code": error.code, "error_message": error.detail[:500], "failing_since": since}
     _ours(job).update(next_attempt_at=due, failures=F("failures") + 1, claim=None, claimed_until=None, **told)
     return False
 
@@ -197,8 +215,12 @@ def _finish(job: ImportJob, status: ImportStatus, **told: str) -> None:
 
 def _failed_before(job: ImportJob) -> bool:
     """Whether the account's last import failed alike: it is told once, not every hour."""
-    earlier = ImportJob.objects.filter(account=job.account_id).exclude(pk=job.pk).order_by("-created_at", "-id")
-    return earlier.values_list("error_code", flat=True).first() == job.error_code
+    return _before(job).values_list("error_code", flat=True).first() == job.error_code
+
+
+def _before(job: ImportJob) -> QuerySet[ImportJob]:
+    """The account's other imports, the newest first."""
+    return ImportJob.objects.filter(account=job.account_id).exclude(pk=job.pk).order_by("-created_at", "-id")
 
 
 # --- a page ------------------------------------------------------------
@@ -221,6 +243,8 @@ def _store_page(job: ImportJob, account: SocialAccount, listing: Listing) -> boo
         return False
     wanted = [post for post in listing.posts if _is_wanted(job, post)][: job.limit - job.seen_count]
     new = _create(account, wanted, resurrect=not job.is_discovery)
+    if not job.is_discovery:
+        _find_again(account, wanted)
     _keep_numbers(account, wanted, new)
     job.pages += 1
     job.seen_count += len(wanted)
@@ -228,7 +252,9 @@ def _store_page(job: ImportJob, account: SocialAccount, listing: Listing) -> boo
     ended = _is_last(job, listing, found_new=bool(new))
     job.cursor = listing.cursor
     progress = {name: getattr(job, name) for name in ("cursor", "pages", "seen_count", "imported_count")}
-    _ours(job).update(**progress, failures=0, error_code="", error_message="", **_until_lapse())
+    for name, value in FINE.items():
+        setattr(job, name, value)
+    _ours(job).update(**progress, **FINE, **_until_lapse())
     if ended:
         _finish(job, ImportStatus.COMPLETED)
     return True
@@ -246,12 +272,17 @@ def _is_last(job: ImportJob, listing: Listing, *, found_new: bool) -> bool:
     """The listing's end, the limit, or a page that is too old from end to end. If it rises newer ones may follow."""
     if not listing.cursor or listing.cursor == job.cursor or job.seen_count >= job.limit:
         return True
-    if job.is_discovery and listing.posts and not found_new:
+    if job.is_discovery and listing.posts and not found_new and not _left_off(job):
         return True
     times = [post.published_at for post in listing.posts if post.published_at is not None]
     if job.from_date is None or not times or len(times) < len(listing.posts) or times[0] < times[-1]:
         return False
     return all(at.astimezone(UTC).date() < job.from_date for at in times)
+
+
+def _left_off(job: ImportJob) -> bool:
+    """Whether the account's last import broke off: what it did not reach may lie behind what is known."""
+    return _before(job).values_list("status", flat=True).first() == ImportStatus.FAILED
 
 
 def _create(account: SocialAccount, listed: Sequence[Listed], *, resurrect: bool) -> dict[str, Target]:
@@ -285,6 +316,12 @@ def _create(account: SocialAccount, listed: Sequence[Listed], *, resurrect: bool
     return {str(target.platform_post_id): target for target in targets}
 
 
+def _find_again(account: SocialAccount, listed: Sequence[Listed]) -> None:
+    """Posts that were taken for gone and are in the listing of an import that was asked for are collected again."""
+    gone = Target.objects.filter(account=account, deleted_at=None, gone_at__isnull=False, status=TargetStatus.PUBLISHED)
+    gone.filter(platform_post_id__in=[post.id for post in listed]).update(next_collect_at=Now(), **snapshots.GOOD)
+
+
 def _post(account: SocialAccount, published_at: datetime | None) -> Post:
     return Post(
         organization_id=account.organization_id,
@@ -304,7 +341,17 @@ def _keep_numbers(account: SocialAccount, listed: Sequence[Listed], new: dict[st
         deleted_at=None,
         next_collect_at__lte=Now(),
     )
-    targets = [*due, *(target for post_id, target in new.items() if post_id in told)]
+    newest = selectors.newest_by_target([target.pk for target in due])
+    whole = [each for each in due if not _lacks(told[str(each.platform_post_id)], newest.get(each.pk))]
+    targets = [*whole, *(target for post_id, target in new.items() if post_id in told)]
     captured = [Captured(target, told[str(target.platform_post_id)]) for target in targets]
     if captured:
         snapshots.store_posts(captured, captured_at=timezone.now())
+
+
+def _lacks(reading: Reading, newest: PostAnalytics | None) -> bool:
+    """Whether a listing tells less of a post than is known of it: then the post is better asked for by itself."""
+    if newest is None:
+        return False
+    columns = snapshots.post_columns(newest.platform, reading.raw)
+    return any(columns[name] is None and getattr(newest, name) is not None for name in map(str, Dimension))

@@ -10,12 +10,12 @@ from django.utils import timezone
 from accounts.models import SocialAccount, WebhookEvent
 from accounts.services import connections
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
-from analytics import tasks
-from analytics.models import ImportJob, ImportSchedule, Post, PostAnalytics, Target
+from analytics.models import ImportJob, Post, PostAnalytics, Target
 from analytics.services import imports, posts
-from analytics.tests.conftest import listed_ids, run
+from analytics.tests.conftest import listed_ids, posts_of, run
 from platforms import registry
 from platforms.base import Listed, Listing
+from platforms.errors import Unavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +47,10 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 def work() -> int:
     return imports.work_through(until=time.monotonic() + 60)
+
+
+def uri(account: SocialAccount, number: int) -> str:
+    return f"at://{account.network_unique_id}/app.bsky.feed.post/{number:013d}"
 
 
 def url(account: SocialAccount, rest: str = "") -> str:
@@ -224,6 +228,47 @@ def test_others_accounts_and_imports_are_not_found(client_for: Any) -> None:
     assert client_for(account, scopes=["posts:write"]).post(url(account), {}).status_code == 403
 
 
+def test_a_listing_that_tells_less_than_is_known_does_not_replace_it(sandbox: Any, client_for: Any) -> None:
+    account = sandbox.connect("pinterest", posts=3, **ACCOUNTS["pinterest"])
+    posts_of(account, listed_ids(sandbox, account)[:3])
+    run()
+    Target.objects.update(next_collect_at=timezone.now() - timedelta(seconds=1))
+    post = Target.objects.order_by("-platform_post_id")[0].post
+    read = lambda: client_for(post).get(f"/api/v1/posts/{post.pk}/analytics", {"max_age": 86400}).json()  # noqa: E731
+    before = read()["metrics_by_account"]
+    assert before[0]["saves"] is not None
+    imports.start(account)
+    work()
+    assert read()["metrics_by_account"] == before
+    assert not Target.objects.filter(next_collect_at__gt=timezone.now()).exists()
+
+
+def test_posts_that_were_taken_for_gone_are_collected_again_when_an_import_lists_them(sandbox: Any, ask: Any) -> None:
+    account = sandbox.connect("tiktok", posts=3, **ACCOUNTS["tiktok"])
+    ask(account)
+    work()
+    gone = {"gone_at": timezone.now(), "missing_count": 3, "next_collect_at": None, "last_error_code": "post_gone"}
+    Target.objects.update(**gone)
+    ImportJob.objects.create(account=account, is_discovery=True)
+    work()
+    assert Target.objects.filter(gone_at=None).count() == 0  # not by itself: some platforms list what they removed
+    ask(account)
+    work()
+    assert Target.objects.filter(gone_at=None, missing_count=0, last_error_code="").count() == 3
+    assert not Target.objects.filter(next_collect_at=None).exists()
+
+
+def test_a_post_with_an_id_that_is_too_long_is_left_out_and_logged(monkeypatch: Any, caplog: Any) -> None:
+    account = SocialAccountFactory(platform="bluesky")
+    long = f"at://{account.network_unique_id}/app.bsky.feed.post/{'3' * 512}{'k' * 200}"
+    platform = type(registry.get("bluesky"))
+    monkeypatch.setattr(platform, "normalize_post_id", lambda self, value, account: value)
+    monkeypatch.setattr(imports, "pull_listing", lambda *_: Listing((Listed(long), Listed(uri(account, 1)))))
+    imports.start(account)
+    assert work() == 1
+    assert "too long" in caplog.text
+
+
 # --- failing, and going on ------------------------------------------------------------
 
 
@@ -277,11 +322,33 @@ def test_a_passing_failure_puts_it_off_and_it_goes_on_where_it_was(sandbox: Any,
 def test_what_fails_for_a_day_fails(sandbox: Any, ask: Any) -> None:
     account = sandbox.connect("tiktok", **ACCOUNTS["tiktok"])
     ask(account)
-    ImportJob.objects.update(started_at=timezone.now() - timedelta(hours=25))
     sandbox.fault("tiktok", "server_error")
+    for hours in (0, 1, 23):
+        ImportJob.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        ImportJob.objects.filter(failures__gt=0).update(failing_since=timezone.now() - timedelta(hours=hours))
+        work()
+        assert ImportJob.objects.get().status == "running"
+    ImportJob.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    ImportJob.objects.update(failing_since=timezone.now() - timedelta(hours=25))
     work()
     assert ImportJob.objects.get().status == "failed"
     assert events()[0][0] == "import.failed"
+
+
+def test_a_long_import_does_not_die_of_one_failure(monkeypatch: Any) -> None:
+    account = SocialAccountFactory(platform="bluesky")
+    job = imports.start(account, limit=1000)
+    answers = [Listing((Listed(uri(account, 1)),), "p2"), Unavailable("503"), Listing((Listed(uri(account, 2)),))]
+    monkeypatch.setattr(imports, "pull_listing", lambda *_: answers.pop(0))
+    long_ago = timezone.now() - timedelta(hours=25)
+    ImportJob.objects.update(started_at=long_ago, failing_since=long_ago, status="running", failures=9)
+    assert work() == 1
+    job.refresh_from_db()
+    assert (job.status, job.failures) == ("running", 1)
+    ImportJob.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert work() == 1
+    job.refresh_from_db()
+    assert (job.status, job.failing_since) == ("completed", None)
 
 
 def test_a_job_whose_process_died_is_taken_over_and_the_dead_cannot_write(sandbox: Any, ask: Any) -> None:
@@ -327,54 +394,6 @@ def test_a_mistake_of_ours_puts_it_off(monkeypatch: Any) -> None:
     assert work() == 0
     job = ImportJob.objects.get()
     assert job.status == "running" and job.next_attempt_at > timezone.now() and job.claim is None
-
-
-# --- by itself ------------------------------------------------------------
-
-
-def test_new_posts_are_imported_every_hour_where_that_is_wanted(sandbox: Any, client_for: Any) -> None:
-    account = sandbox.connect("tiktok", posts=30, **ACCOUNTS["tiktok"])
-    client = client_for(account)
-    assert client.get(url(account, "/schedule")).json() == {"hourly": False, "next_at": None}
-    answer = client.put(url(account, "/schedule"), {"hourly": True})
-    assert answer.status_code == 200 and answer.json()["hourly"]
-    tasks.import_posts()
-    assert Target.objects.count() == 30
-    assert [kind for kind, _ in events()] == ["import.completed"]
-
-    tasks.import_posts()
-    assert ImportJob.objects.count() == 1  # not within the hour
-    ImportSchedule.objects.update(next_at=timezone.now() - timedelta(seconds=1))
-    Target.objects.filter(platform_post_id=listed_ids(sandbox, account)[0]).delete()
-    before = sandbox.calls("tiktok")
-    tasks.import_posts()
-    assert Target.objects.count() == 30
-    assert len(events()) == 2
-    ImportSchedule.objects.update(next_at=timezone.now() - timedelta(seconds=1))
-    before = sandbox.calls("tiktok")
-    tasks.import_posts()
-    assert sandbox.calls("tiktok") == before + 1  # nothing new on the first page
-    assert len(events()) == 2  # and nothing to tell
-
-    assert client.put(url(account, "/schedule"), {"hourly": False}).json() == {"hourly": False, "next_at": None}
-    assert imports.start_scheduled() == 0
-
-
-def test_a_failure_that_repeats_every_hour_is_told_once(sandbox: Any) -> None:
-    account = sandbox.connect("tiktok", **ACCOUNTS["tiktok"])
-    imports.schedule(account, hourly=True)
-    sandbox.fault("tiktok", "scope_missing")
-    for _ in range(3):
-        ImportSchedule.objects.update(next_at=timezone.now() - timedelta(seconds=1))
-        assert imports.start_scheduled() == 1
-        work()
-    assert [kind for kind, _ in events()] == ["import.failed"]
-
-
-def test_the_schedule_of_what_cannot_be_listed_is_refused(client_for: Any) -> None:
-    account = SocialAccountFactory(platform="x")
-    answer = client_for(account).put(url(account, "/schedule"), {"hourly": True})
-    assert answer.status_code == 422 and answer.json()["code"] == "import_unsupported"
 
 
 def test_queries_do_not_grow_with_the_page(sandbox: Any, django_assert_max_num_queries: Any) -> None:
