@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import blake2s
 from uuid import UUID
 
 from django.utils import timezone
@@ -23,6 +24,8 @@ from analytics.services.snapshots import Captured
 from platforms import pools, registry
 from platforms.batching import Batcher
 from platforms.errors import Gone, PlatformError
+
+BECAME_ANOTHER = Failure("platform_error", "The target was given another post while this one was read.", True)
 
 
 @dataclass(frozen=True)
@@ -103,20 +106,23 @@ def _obstacle_of_account(account: SocialAccount) -> Failure | None:
     return None
 
 
-def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[str, Landing]:
+def _pull(lanes: dict[str, list[Target]], ask: Ask) -> dict[UUID, Landing]:
+    """How the pull of each target ended."""
+    targets_by_key = {_key(target): target for targets in lanes.values() for target in targets}
+    pks = {key: target.pk for key, target in targets_by_key.items()}  # a pull may settle the ids that keys are made of
     groups: dict[tuple[str, ...], Work] = {}
     platforms: dict[tuple[str, ...], str] = {}
     notes = Notes([target.account for targets in lanes.values() for target in targets], Subject.POST)
     for targets in _batches(lanes):
-        by_key = {_key(target): target for target in targets}
-        keys = tuple(by_key)
+        keys = tuple(map(_key, targets))
         platforms[keys] = targets[0].platform
-        groups[keys] = lambda wanted, by_key=by_key: _work([by_key[key] for key in wanted], ask, notes)
+        groups[keys] = lambda wanted: _work({key: targets_by_key[key] for key in wanted}, ask, notes)
 
     def pool_of(keys: tuple[str, ...]) -> ThreadPoolExecutor:
         return pools.conversations_pool(platforms[keys])
 
-    return flights.share(groups, pool_of, since=ask.since, deadline=ask.deadline)
+    landings = flights.share(groups, pool_of, since=ask.since, deadline=ask.deadline)
+    return {pks[key]: landing for key, landing in landings.items()}
 
 
 def _batches(lanes: dict[str, list[Target]]) -> Iterator[Sequence[Target]]:
@@ -126,15 +132,19 @@ def _batches(lanes: dict[str, list[Target]]) -> Iterator[Sequence[Target]]:
 
 
 def _key(target: Target) -> str:
-    return f"target:{target.pk}"
+    """Who shares a call: those who ask for a target while it is the same post."""
+    post_id = blake2s(str(target.platform_post_id).encode(), digest_size=8).hexdigest()
+    return f"target:{target.pk}:{post_id}"
 
 
-def _work(targets: list[Target], ask: Ask, notes: Notes) -> dict[str, Landing]:
+def _work(by_key: dict[str, Target], ask: Ask, notes: Notes) -> dict[str, Landing]:
     """In the pool: read, store, say how it ended. What comes after the asker's deadline is stored all the same."""
+    targets = list(by_key.values())
     accounts = {target.account_id: target.account for target in targets}
     read = pull_targets(targets, accounts, live=True, wait_until=ask.deadline, notes=notes)
     captured = [Captured(target, read.results[target.pk]) for target in targets]
-    return {_key(each.target): _landing(each) for each in _writer.do(captured)}
+    landings = {each.target.pk: _landing(each) for each in _writer.do(captured)}
+    return {key: landings.get(target.pk, BECAME_ANOTHER) for key, target in by_key.items()}
 
 
 def _store(answered: list[list[Captured]]) -> list[list[Captured]]:
@@ -159,13 +169,13 @@ def _landing(each: Captured) -> Landing:
 def _report(
     target: Target,
     row: PostAnalytics | None,
-    landings: dict[str, Landing],
+    landings: dict[UUID, Landing],
     failure: Failure | None,
     is_young: bool,
 ) -> TargetReport:
     if is_young or failure is not None:
         return TargetReport(target, row, False, failure)
-    landing = landings[_key(target)]
+    landing = landings[target.pk]
     if landing is None and row is None:
         landing = Failure("platform_error", "The platform's answer could not be stored.", True)
     return TargetReport(target, row, landing is None, landing)

@@ -176,15 +176,22 @@ def test_one_platform_that_hangs_does_not_cost_the_others(published, read, setti
 
 @live
 def test_a_target_that_becomes_another_post_meanwhile_gets_no_numbers_of_the_old_one(published, read, sandbox):
-    post = published("bluesky")
-    sandbox.switch("bluesky", latency_ms=300)
-    thread = threading.Thread(target=lambda: (read(post), connection.close()))
+    post, other = published("bluesky"), published("bluesky", nth=-1)
+    other_id = other.targets.get().platform_post_id
+    Target.objects.filter(post=other).delete()
+    sandbox.switch("bluesky", latency_ms=1000)
+    answers = []
+    thread = threading.Thread(target=lambda: (answers.append(read(post)), connection.close()))
     thread.start()
     while not sandbox.calls("bluesky"):
         time.sleep(0.01)
-    Target.objects.update(platform_post_id="at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3kaaaaaaaaaa2")
+    Target.objects.update(platform_post_id=other_id)
+    assert read(post)["coverage"]["live"] == 1, "who asks for the other post does not wait for what the first was"
     thread.join()
-    assert not PostAnalytics.objects.exists()
+    [skipped] = answers[0]["skipped"]
+    assert (skipped["code"], skipped["retryable"]) == ("platform_error", True)
+    assert "another post" in skipped["detail"]
+    assert PostAnalytics.objects.count() == 1 and sandbox.calls("bluesky") == 2
 
 
 # --- sharing ------------------------------------------------------------
