@@ -1,6 +1,7 @@
 """Registering posts and what becomes of them."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -50,7 +51,17 @@ def find_repeated(identity: Identity) -> Post | None:
     }
     if len(found) > 1:
         raise Conflict("The external_ref and the Idempotency-Key name different posts.")
-    return next(iter(found.values()), None)
+    return _named(next(iter(found.values())), identity) if found else None
+
+
+def _named(post: Post, identity: Identity) -> Post:
+    """The post, which from now on goes by the identity's other name as well, if it has none of that kind yet."""
+    for name in ("external_ref", "idempotency_key"):
+        given = getattr(identity, name)
+        if given is not None and getattr(post, name) is None:
+            with suppress(IntegrityError), transaction.atomic():  # another request has just given it to another post
+                Post.objects.filter(pk=post.pk, **{name: None}).update(**{name: given}, updated_at=timezone.now())
+    return post
 
 
 def accounts_of(identity: Identity, targets: list[dict[str, Any]]) -> dict[UUID, SocialAccount]:

@@ -80,6 +80,25 @@ def test_a_repeated_external_ref_answers_the_first_post_whatever_else_the_body_s
     assert again.json() == first.json()
 
 
+def test_a_name_that_came_with_a_known_one_finds_the_same_post(client, account):
+    def create(**given):
+        key = {"headers": {"Idempotency-Key": given.pop("key")}} if "key" in given else {}
+        return client.post(POSTS, {**given, "targets": [{"account_id": str(account.pk)}]}, **key)
+
+    first = create(external_ref="a").json()
+    assert create(external_ref="a", key="one").json()["id"] == first["id"]
+    assert create(key="one").json()["id"] == first["id"]
+    second = create(key="two").json()
+    assert create(key="two", external_ref="b").json()["id"] == second["id"]
+    assert create(external_ref="b").json() == {
+        **second,
+        "external_ref": "b",
+        "updated_at": create(key="two").json()["updated_at"],
+    }
+    assert create(external_ref="a", key="two").status_code == 409
+    assert Post.objects.count() == 2
+
+
 def test_a_number_as_external_ref_is_kept_as_text_and_found_again(client, account):
     body = {"external_ref": 5, "targets": [{"account_id": str(account.pk)}]}
     first, again = client.post(POSTS, body), client.post(POSTS, body)
