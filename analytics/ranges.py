@@ -1,11 +1,13 @@
 """Ranges and intervals of series, as query parameters."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from analytics.selectors import INTERVALS
 from postfuze.api import times
@@ -28,6 +30,18 @@ class AccountSeriesPagination(KeysetPagination):
     default_limit = 500
     max_limit = 5000
 
+    def begin(self, request: Request, view: APIView) -> datetime:
+        """When the walk began that a request goes on with, or begins. Its cursors remember it."""
+        now = timezone.now()
+        cursor = request.query_params.get("cursor")
+        carried = self.load(cursor, self.salt(request, view))[len(self.order) :] if cursor else []
+        try:
+            begun_at = datetime.fromisoformat(carried[0]) if carried else now
+        except (TypeError, ValueError):
+            begun_at = now
+        self.carried = (begun_at,)
+        return begun_at
+
 
 class PostSeriesPagination(AccountSeriesPagination):
     order = ("captured_at", "target_id", "id")
@@ -40,6 +54,13 @@ class Range:
     since: datetime | None
     until: datetime | None
     interval: str | None
+
+    def as_of(self, begun_at: datetime) -> "Range":
+        """The same for a walk that began then: a snapshot that came later would end a bucket a second time."""
+        if self.interval is None:
+            return self
+        end = begun_at + timedelta(microseconds=1)
+        return replace(self, until=min(self.until or end, end))
 
     @property
     def is_bounded(self) -> bool:

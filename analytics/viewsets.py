@@ -157,10 +157,11 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
         wanted = ranges.parse(request)
         target_id = ranges.uuid_parameter(request, "target_id")
         post = self._post()
-        rows = selectors.post_series(
-            post, target_id=target_id, since=wanted.since, until=wanted.until, interval=wanted.interval
-        )
         paginator = ranges.PostSeriesPagination()
+        walk = wanted.as_of(paginator.begin(request, self))
+        rows = selectors.post_series(
+            post, target_id=target_id, since=walk.since, until=walk.until, interval=walk.interval
+        )
         page = paginator.paginate_queryset(rows.values(*ROW_COLUMNS), request, self)
         return Response(answers.post_history(post, wanted, page, paginator.next_cursor))
 
@@ -193,7 +194,8 @@ class AccountMetricsViewSet(_TimedViewSet):
         account = get_object_or_404(accounts, pk=self.kwargs["id"])
         if not wanted.is_bounded:
             return Response(answers.account_metrics(live.read_account(account, ask)))
-        rows = selectors.account_series(account, since=wanted.since, until=wanted.until, interval=wanted.interval)
+        walk = wanted.as_of(paginator.begin(request, self))
+        rows = selectors.account_series(account, since=walk.since, until=walk.until, interval=walk.interval)
         columns = (*ACCOUNT_COLUMNS, "raw") if with_raw else ACCOUNT_COLUMNS
         page = paginator.paginate_queryset(rows.values(*columns), request, self)
         return Response(answers.account_series(account, wanted, page, paginator.next_cursor, with_raw=with_raw))

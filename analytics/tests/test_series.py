@@ -254,6 +254,31 @@ def test_the_bucket_is_cut_off_at_the_end_of_the_range(metrics):
     assert [row["followers"] for row in body["data"]] == [2]
 
 
+def test_a_walk_through_buckets_sees_each_once_though_snapshots_arrive(metrics, history):
+    account, post = SocialAccountFactory(), PostFactory()
+    targets = [TargetFactory(post=post) for _ in range(3)]
+
+    def arrive():
+        AccountMetricsFactory(account=account, captured_at=timezone.now())
+        for target in targets:
+            PostAnalyticsFactory(target=target, captured_at=timezone.now())
+
+    def walk(read, **given):
+        rows, cursor = [], {}
+        while True:
+            arrive()
+            page = read(**given, **cursor, limit=1, interval="month")
+            rows += page["data"]
+            if page["next_cursor"] is None:
+                return rows
+            cursor = {"cursor": page["next_cursor"]}
+
+    AccountMetricsFactory(account=account, captured_at=AT)
+    assert len(walk(lambda **given: metrics(account, since=0, **given))) == 2
+    rows = walk(lambda **given: history(post, **given))
+    assert sorted(row["target_id"] for row in rows) == sorted(str(target.pk) for target in targets)
+
+
 def test_raw_payloads_are_included_when_asked_for(metrics):
     account = SocialAccountFactory()
     AccountMetricsFactory(account=account, raw={"a": [1]})

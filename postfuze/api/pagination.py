@@ -27,6 +27,8 @@ class KeysetPagination(BasePagination):
     order: Sequence[str] = ("-created_at", "-id")
     default_limit = 25
     max_limit = 100
+    carried: Sequence[Any] = ()
+    """What a walk's cursors bear beside their places."""
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: "APIView | None" = None) -> list[Any]:
         limit = self.limit(request)
@@ -56,17 +58,24 @@ class KeysetPagination(BasePagination):
         return ":".join(map(str, ["cursor", *listing, *owner, *self.order]))
 
     def cursor(self, row: Any, salt: str) -> str:
-        return signing.dumps([_plain(_value(row, name.lstrip("-"))) for name in self.order], salt=salt)
+        place = [_plain(_value(row, name.lstrip("-"))) for name in self.order]
+        return signing.dumps([*place, *map(_plain, self.carried)], salt=salt)
 
     def position(self, cursor: str, salt: str, queryset: QuerySet[Any]) -> list[Any]:
+        fields = [_field(queryset, name.lstrip("-")) for name in self.order]
+        try:
+            place = self.load(cursor, salt)[: len(fields)]
+            return [field.to_python(value) for field, value in zip(fields, place, strict=True)]
+        except (ValidationError, TypeError, ValueError):
+            raise _not_ours() from None
+
+    def load(self, cursor: str, salt: str) -> list[Any]:
+        """What a cursor bears: its place, then what is carried."""
         try:
             values = signing.loads(cursor, salt=salt)
-            fields = [_field(queryset, name.lstrip("-")) for name in self.order]
-            return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
-        except (signing.BadSignature, ValidationError, TypeError, ValueError):
-            raise Problem(
-                "invalid_cursor", errors=[{"field": "cursor", "message": "Not a cursor of this listing."}]
-            ) from None
+        except signing.BadSignature:
+            raise _not_ours() from None
+        return list(values) if isinstance(values, list) else []
 
     def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_limit, "default": self.default_limit}
@@ -79,6 +88,10 @@ class KeysetPagination(BasePagination):
         cursor = {"type": ["string", "null"], "description": "Pass it as `cursor` for the next page."}
         properties = {"data": schema, "next_cursor": cursor}
         return {"type": "object", "required": ["data", "next_cursor"], "properties": properties}
+
+
+def _not_ours() -> Problem:
+    return Problem("invalid_cursor", errors=[{"field": "cursor", "message": "Not a cursor of this listing."}])
 
 
 def after(order: Sequence[str], position: Sequence[Any]) -> Q:
