@@ -202,8 +202,9 @@ CELERY_TASK_TIME_LIMIT = COLLECT_TASK_SECONDS + 140
 COLLECT_CLAIM_SECONDS = env("COLLECT_CLAIM_SECONDS", partial(parse.whole, at_most=86400), CELERY_TASK_TIME_LIMIT + 30)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 10 * CELERY_TASK_TIME_LIMIT,
-    # A request that wakes a worker does not wait for a broker that is down: beat makes up for it.
-    **{"socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0, "interval_max": 0},
+    # Nobody who wakes a worker waits for a broker that is down, or hangs: beat makes up for it. A worker's own look
+    # into an empty queue takes a second.
+    **{"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 1, "interval_start": 0, "interval_max": 0},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

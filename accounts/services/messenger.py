@@ -6,12 +6,11 @@ import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.services import deliveries, outbox
+from accounts.services import broker, deliveries, outbox
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ def wake() -> None:
 def wake_now() -> None:
     """By a message where there is a broker; without one, in a thread of the process that is always there."""
     if not settings.CELERY_TASK_ALWAYS_EAGER:
-        current_app.send_task(TASK, expires=WAKE_UP_EXPIRES, retry=False)
+        broker.send(TASK, expires=WAKE_UP_EXPIRES)
     elif settings.PROCESS in {"web", "beat"}:
         _background.wake()
 
