@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.schedules import crontab
+from celery.signals import task_postrun, task_prerun
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postfuze.settings")
 
@@ -54,3 +56,11 @@ def entry(task: str, schedule: float | crontab, *, expires: float | None = None)
 def schedule(sender: Celery, **_: object) -> None:
     sender.conf.beat_schedule = beat_schedule(every=settings.COLLECT_EVERY)
     Path(sender.conf.beat_schedule_filename).parent.mkdir(exist_ok=True)
+
+
+@task_prerun.connect
+@task_postrun.connect
+def leave_lost_connections(sender: Task, **_: object) -> None:
+    """Celery closes its workers' connections itself, but not those of beat, where it does the work."""
+    if sender.request.is_eager:
+        close_old_connections()
