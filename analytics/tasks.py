@@ -4,13 +4,19 @@ import time
 
 from celery import shared_task
 from django.conf import settings
+from django.db import transaction
 
-from accounts.services import audit, flights, gates, pending, redelivery
-from analytics.services import captured, collect, content, due, imports, resume, retention
+from accounts.services import audit, broker, flights, gates, pending, redelivery
+from analytics.services import captured, collect, content, due, imports, resume, retention, stalls
 
 
 def _until() -> float:
     return time.monotonic() + settings.COLLECT_TASK_SECONDS
+
+
+def _awake() -> due.Scope:
+    """All but the platforms that do not answer."""
+    return due.Scope(resting=stalls.resting())
 
 
 @shared_task(ignore_result=True)
@@ -20,7 +26,7 @@ def wake_collectors() -> None:
     if settings.CELERY_TASK_ALWAYS_EAGER:
         collect.run_pass(until=_until())
         return
-    for lane in due.due_lanes():
+    for lane in stalls.with_trials(due.due_lanes(_awake())):
         collect_lane.apply_async((lane,), expires=settings.COLLECT_EVERY)
     collect.beat("collect")
 
@@ -29,18 +35,18 @@ def wake_collectors() -> None:
 def wake_account_collectors() -> None:
     if settings.CELERY_TASK_ALWAYS_EAGER:
         return  # part of the pass
-    for platform in due.due_account_platforms():
+    for platform in due.due_account_platforms(_awake()):
         collect_accounts.apply_async((platform,), expires=settings.COLLECT_EVERY)
 
 
 @shared_task(ignore_result=True)
 def collect_lane(lane: str) -> None:
-    collect.work_through(lane, until=_until())
+    collect.work_through(lane, until=_until(), scope=_awake())
 
 
 @shared_task(ignore_result=True)
 def collect_accounts(platform: str) -> None:
-    collect.work_through_accounts(platform, until=_until())
+    collect.work_through_accounts(platform, until=_until(), scope=_awake())
 
 
 @shared_task(ignore_result=True)
@@ -53,7 +59,7 @@ def import_posts() -> None:
 def wake_importers() -> None:
     """Begin at once where there is a worker; else beat does within seconds."""
     if not settings.CELERY_TASK_ALWAYS_EAGER:
-        import_posts.delay_on_commit()
+        transaction.on_commit(lambda: broker.send(import_posts.name, expires=settings.COLLECT_EVERY), robust=True)
 
 
 @shared_task(ignore_result=True)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import SocialAccount
 from analytics.models import Heartbeat, Target, TargetStatus
-from analytics.services import due, snapshots
+from analytics.services import due, snapshots, stalls
 from analytics.services.batches import Read, parts, pull_targets
 from analytics.services.due import ALL, Scope
 from analytics.services.lanes import platform_of_lane, size_of
@@ -98,10 +98,14 @@ def work_through(
         claim, targets = due.claim_targets(lane, scope, room)
         if not targets:
             break
+        begun = time.monotonic()
         batch = _collect_batch(claim, targets, until)
         summary.add(batch)
         if on_batch is not None:
             on_batch(batch)
+        codes = batch.failures if not batch.snapshots else ()
+        if stalls.note(targets[0].platform, targets[0].account_id, codes, time.monotonic() - begun):
+            break
     if summary.targets:
         logger.info(
             "collected %s: %d targets, %d snapshots, %d calls, failures %s",

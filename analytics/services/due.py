@@ -36,6 +36,8 @@ class Scope:
 
     platform: str | None = None
     account_id: uuid.UUID | None = None
+    resting: frozenset[tuple[str, str]] = frozenset()
+    """Platforms, with a mode, that are left out."""
 
     def targets(self) -> QuerySet[Target]:
         given: dict[str, object] = {}
@@ -43,7 +45,7 @@ class Scope:
             given["platform"] = self.platform
         if self.account_id is not None:
             given["account_id"] = self.account_id
-        return Target.objects.filter(**given)
+        return Target.objects.filter(~self._at_rest("account__"), **given)
 
     def accounts(self) -> QuerySet[SocialAccount]:
         given: dict[str, object] = {}
@@ -51,7 +53,13 @@ class Scope:
             given["platform"] = self.platform
         if self.account_id is not None:
             given["pk"] = self.account_id
-        return SocialAccount.objects.filter(**given)
+        return SocialAccount.objects.filter(~self._at_rest(""), **given)
+
+    def _at_rest(self, prefix: str) -> Q:
+        left_out = Q(pk__in=[])
+        for platform, mode in self.resting:
+            left_out |= Q(platform=platform, **{f"{prefix}mode": mode})
+        return left_out
 
 
 ALL = Scope()
