@@ -49,6 +49,13 @@ def test_celery_ends_with_that_line_too() -> None:
     assert found.stderr.startswith("PostFuze cannot start: API_RATE_LIMITS is wrong")
 
 
+def test_a_claim_that_may_lapse_in_mid_batch_is_refused() -> None:
+    found = start("manage.py", "check", COLLECT_TASK_SECONDS="100", COLLECT_CLAIM_SECONDS="220")
+    assert found.returncode == 1
+    assert "COLLECT_CLAIM_SECONDS is wrong: expected a whole number from 240" in found.stderr
+    assert start("manage.py", "check", COLLECT_CLAIM_SECONDS="12", DEBUG="on").returncode == 0
+
+
 def test_without_anything_it_is_sqlite_and_no_broker() -> None:
     found = read(POSTFUZE_PROCESS="web")
     assert found["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"

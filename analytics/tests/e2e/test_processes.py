@@ -110,6 +110,7 @@ def work(spawn, broker):
     port = broker.connection_pool.connection_kwargs["port"]
     return {
         "REDIS_URL": f"redis://127.0.0.1:{port}/0",
+        "DEBUG": "on",  # for claims that are shorter than a batch may take
         "COLLECT_EVERY": "2",
         "COLLECT_TASK_SECONDS": "5",
         "COLLECT_CLAIM_SECONDS": str(LAPSE),
