@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import WebhookDelivery, WebhookEndpoint
-from accounts.services import deliveries, messenger
+from accounts.services import deliveries, messenger, outbox
 from accounts.tests.factories import SECRET, WebhookEndpointFactory
 from accounts.tests.receivers import emit, run
 
@@ -235,6 +235,21 @@ def test_a_claim_of_a_dead_worker_lapses(receiver: Any) -> None:
     assert run() == 0
     WebhookEndpoint.objects.update(claimed_until=timezone.now() - MINUTE)
     assert run() == 1 and len(receiver.messages) == 1
+
+
+def test_of_two_attempts_at_the_same_time_the_one_that_ends_first_is_noted(receiver: Any) -> None:
+    answers = iter([500, 503])
+    receiver.answer = lambda message: next(answers)
+    endpoint = WebhookEndpointFactory(url=receiver.url)
+    emit(endpoint)
+    outbox.dispatch()
+    mine, theirs = deliveries.next_due(endpoint.pk), deliveries.next_due(endpoint.pk)
+    assert mine is not None and theirs is not None
+    deliveries.attempt(mine)
+    noted = WebhookDelivery.objects.values().get()
+    deliveries.attempt(theirs)
+    assert len(receiver.messages) == 2 and WebhookDelivery.objects.values().get() == noted
+    assert (noted["attempts"], noted["response_status"]) == (1, 500)
 
 
 # --- what no key opens ------------------------------------------------------------
