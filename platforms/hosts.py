@@ -102,7 +102,10 @@ def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
         raise ValueError(expected)
     if not trusted:
         _check_looks_public(host)
-    return f"{parts.scheme}://{netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+    canonical = f"{parts.scheme}://{netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+    if len(canonical) > _LONGEST_URL:
+        raise ValueError(f"must not be longer than {_LONGEST_URL} characters, with a path")
+    return canonical
 
 
 def names_host(names: Container[str], host: str, netloc: str) -> bool:
@@ -110,7 +113,8 @@ def names_host(names: Container[str], host: str, netloc: str) -> bool:
     return netloc in names or host in names
 
 
-_PRINTABLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,2000}")
+_LONGEST_URL = 2000
+_PRINTABLE = re.compile(rf"[\x21-\x5b\x5d-\x7e]{{1,{_LONGEST_URL}}}")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 

@@ -89,22 +89,70 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
     }
 
 
+# --- error reports ------------------------------------------------------------
+
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+(?=[/?#]|$)")
+
+
+def _texts(*names: str) -> dict[str, Any]:
+    return dict.fromkeys(names, without_secrets)
+
+
+def _origin(url: str) -> str:
+    found = _ORIGIN.match(url)
+    return found.group() if found else ""
+
+
+_CODE = dict.fromkeys(
+    ("filename", "abs_path", "module", "function", "context_line", "pre_context", "post_context"), str
+)
+_EXCEPTION = {
+    **_texts("type", "module", "value"),
+    "mechanism": _texts("type", "handled", "exception_id", "parent_id", "is_exception_group", "source"),
+    "stacktrace": {"frames": {**_CODE, **_texts("lineno", "in_app")}},
+}
+_BREADCRUMB = {
+    **_texts("type", "category", "level", "timestamp", "message"),
+    "data": {**_texts("http.method", "http.response.status_code"), "url": _origin},
+}
+REPORTED = {
+    **_texts("event_id", "timestamp", "level", "platform", "logger", "transaction", "message"),
+    **_texts("server_name", "release", "environment", "dist", "fingerprint"),
+    "sdk": _texts("name", "version", "integrations"),
+    "contexts": {"runtime": _texts("name", "version"), "trace": _texts("trace_id", "span_id")},
+    "tags": _texts("celery_task_id"),
+    "request": _texts("method", "url"),
+    "logentry": _texts("message", "formatted"),
+    "exception": {"values": _EXCEPTION},
+    "breadcrumbs": {"values": _BREADCRUMB},
+}
+"""All that is sent of an error. What the SDK gathers besides, now or one day, may hold a token or a query string."""
+
+
 def start_sentry(dsn: str) -> None:
     sentry_sdk.init(
         dsn=dsn,
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
+        trace_propagation_targets=[],  # platforms and receivers of webhooks need not know of it
         before_send=lambda event, hint: clean_event(event),
+        before_send_transaction=lambda event, hint: None,
     )
 
 
 def clean_event(event: Any) -> Any:
-    """Errors go out without headers, cookies and query strings."""
-    request = event.get("request", {})
-    event["request"] = {name: request[name] for name in ("method", "url") if name in request}
-    event["request"] = {name: without_secrets(str(value)) for name, value in event["request"].items()}
-    for exception in event.get("exception", {}).get("values", []):
-        exception["value"] = without_secrets(str(exception.get("value") or ""))
-    event.setdefault("tags", {})["request_id"] = request_id.current.get() or "-"
-    return event
+    """What of an error is reported, its texts without secrets, and the id of its request."""
+    cleaned = _only(event, REPORTED)
+    cleaned.setdefault("tags", {})["request_id"] = request_id.current.get() or "-"
+    return cleaned
+
+
+def _only(value: Any, shape: Any) -> Any:
+    if isinstance(value, list):
+        return [_only(each, shape) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _only(value[name], shape[name]) for name in value if isinstance(shape, dict) and name in shape}
+    if isinstance(value, str) and callable(shape):
+        return shape(value)
+    return value if isinstance(value, int | float) else None

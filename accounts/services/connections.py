@@ -59,10 +59,12 @@ def _create(organization_id: UUID, mode: str, given: dict[str, Any]) -> SocialAc
 def given_of(platform: str, found: Candidate, tokens: TokenSet) -> dict[str, Any]:
     """What connecting an account is given that a platform has told us of, with its tokens.
 
-    Raises MalformedPayload for an id that the platform has no such.
+    Raises MalformedPayload for an id that the platform has no such, or that is too long to be kept.
     """
     try:
         own_id = registry.get(platform).normalize_account_id(found.network_unique_id)
+        if len(own_id) > 255:
+            raise ValueError("too long")
     except ValueError as error:
         raise MalformedPayload(f"An account has an odd id: {found.network_unique_id[:64]}") from error
     image = str(clean(found.profile_image_url))  # which takes addresses out that bear a token

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import DeliveryStatus, DisabledReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from accounts.services import endpoints, signing
+from accounts.services import crypto, endpoints, signing
 from platforms.errors import PlatformError
 from platforms.payloads import excerpt
 from platforms.transport import Exchange, HttpTransport, Response
@@ -50,6 +50,8 @@ class Outcome:
     status: int | None = None
     body: str = ""
     error: str = ""
+    is_ours: bool = False
+    """Whether it failed on this side: no endpoint is to blame."""
 
     @property
     def is_success(self) -> bool:
@@ -139,16 +141,19 @@ def body_of(event: WebhookEvent) -> bytes:
 
 def _send(delivery: WebhookDelivery) -> Outcome:
     at, began = timezone.now(), time.monotonic()
-    exchange = _exchange(delivery, at, began + SECONDS)
     answer: Response | None = None
-    error = ""
+    error, is_ours = "", False
     try:
-        answer = _transport.send(exchange)
+        answer = _transport.send(_exchange(delivery, at, began + SECONDS))
+    except crypto.Undecryptable:
+        unopened = "delivery %s is not sent: no key of TOKEN_ENCRYPTION_KEYS opens the secret of endpoint %s"
+        logger.error(unopened, delivery.pk, delivery.endpoint_id)
+        error, is_ours = "The signing secret cannot be read.", True
     except PlatformError as problem:
         error = problem.detail
     duration_ms = round((time.monotonic() - began) * 1000)
     if answer is None:
-        return Outcome(at, duration_ms, error=error[:255])
+        return Outcome(at, duration_ms, error=error[:255], is_ours=is_ours)
     if 300 <= answer.status < 400:
         error = "Redirects are not followed."
     return Outcome(at, duration_ms, answer.status, excerpt(answer.body, BODY_KEPT), error)
@@ -182,7 +187,7 @@ def _record(delivery: WebhookDelivery, outcome: Outcome) -> None:
         logger.info("delivery %s, attempt %d: %s in %d ms", delivery.pk, attempts, said, outcome.duration_ms)
         if outcome.is_success:
             _note_success(delivery.endpoint, outcome.at)
-        else:
+        elif not outcome.is_ours:
             _note_failure(delivery, outcome)
 
 

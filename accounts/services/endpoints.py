@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import DisabledReason, EventType, WebhookEndpoint
@@ -20,6 +20,7 @@ ALL = "*"
 """Every event but those that are opted into by name."""
 OPT_IN = frozenset({EventType.ANALYTICS_CAPTURED.value})
 BOTH_SECRETS_FOR = timedelta(days=1)
+DELETE_TRIES = 5
 SUBSCRIBERS_KNOWN_FOR = 30.0
 """Seconds until a process notices that somebody else began to listen for `analytics.captured`."""
 
@@ -100,7 +101,13 @@ def _switch(endpoint: WebhookEndpoint, is_enabled: bool) -> None:
 
 def delete(endpoint: WebhookEndpoint) -> None:
     """Delete an endpoint and what is listed of its deliveries."""
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).delete()
+    for tries_left in reversed(range(DELETE_TRIES)):
+        try:
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).delete()
+            break
+        except IntegrityError:  # an event was dispatched to it after its deliveries had been looked for
+            if not tries_left:
+                raise
     subscribers.forget()
 
 

@@ -44,8 +44,9 @@ def _dispatch_batch() -> int:
 
 
 def _enabled(organizations: Iterable[UUID]) -> dict[tuple[UUID, str], list[WebhookEndpoint]]:
+    """Locked, in one order for all who lock several, so that none is deleted before its deliveries are written."""
     found: dict[tuple[UUID, str], list[WebhookEndpoint]] = defaultdict(list)
-    columns = ("organization_id", "mode", "events", "created_at")
-    for endpoint in WebhookEndpoint.objects.filter(organization__in=set(organizations), is_enabled=True).only(*columns):
+    enabled = WebhookEndpoint.objects.filter(organization__in=set(organizations), is_enabled=True).order_by("pk")
+    for endpoint in enabled.only("organization_id", "mode", "events", "created_at").select_for_update(no_key=True):
         found[endpoint.organization_id, endpoint.mode].append(endpoint)
     return found

@@ -152,6 +152,16 @@ def test_a_server_that_gives_no_usable_answer_is_unavailable(api: Any, bluesky: 
     assert not SocialAccount.objects.exists()
 
 
+def test_a_did_that_is_too_long_to_be_kept_is_no_crash(api: Any, bluesky: Any) -> None:
+    long = "did:plc:".ljust(256, "a")
+    bluesky.answers["com.atproto.identity.resolveHandle"] = (200, {"did": long})
+    bluesky.answers[long] = (200, document(id=long))
+    bluesky.answers[CREATE] = (200, {**bluesky.session, "did": long})
+    response = api.post(URL, GIVEN)
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert not SocialAccount.objects.exists()
+
+
 def test_too_many_sessions_are_told_with_the_time_to_wait(api: Any, bluesky: Any) -> None:
     headers = {"ratelimit-limit": "100", "ratelimit-remaining": "0", "retry-after": "3600"}
     bluesky.answers[CREATE] = (429, {"error": "RateLimitExceeded", "message": "Rate Limit Exceeded"}, headers)

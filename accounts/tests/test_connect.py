@@ -149,6 +149,7 @@ def test_without_a_redirect_url_the_person_goes_on_to_our_page(walk: Walk, organ
         "https://customer.example/#fragment",
         "https://customer.example/\r\nX: y",
         "https://127.0.0.1/",
+        "https://customer.example?".ljust(2000, "a"),
     ],
 )
 def test_nobody_is_sent_to_a_host_that_is_not_allowed(walk: Walk, organization: Any, url: str) -> None:

@@ -1,17 +1,19 @@
 """What is sent to endpoints, when, and what becomes of the answer; against real HTTP servers."""
 
+import threading
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from accounts.services import deliveries, events, outbox, redelivery
+from accounts.services.endpoints import subscribes
 from accounts.tests.factories import SECRET, SocialAccountFactory, WebhookEndpointFactory
 from accounts.tests.receivers import EVERYTHING, emit, run
 
@@ -163,6 +165,33 @@ def test_many_events_are_dispatched_once_each_in_batches(monkeypatch: Any) -> No
     assert outbox.dispatch() == 7
     assert outbox.dispatch() == 0
     assert WebhookDelivery.objects.count() == 7
+
+
+def test_an_endpoint_can_be_deleted_while_an_event_is_dispatched_to_it(
+    api: Any, organization: Any, monkeypatch: Any
+) -> None:
+    endpoint = WebhookEndpointFactory(organization=organization)
+    other = WebhookEndpointFactory(organization=organization)
+    emit(endpoint)
+    answers: list[int] = []
+
+    def delete() -> None:
+        answers.append(api.delete(f"/api/v1/webhooks/{endpoint.pk}").status_code)
+        connection.close()
+
+    deleting = threading.Thread(target=delete)
+
+    def deleted_meanwhile(*given: Any) -> bool:
+        if not deleting.ident:
+            deleting.start()
+            deleting.join(1)  # until it is done, or waits for this transaction
+        return subscribes(*given)
+
+    monkeypatch.setattr(outbox, "subscribes", deleted_meanwhile)
+    assert outbox.dispatch() == 1
+    deleting.join()
+    assert answers == [204]
+    assert [delivery.endpoint for delivery in WebhookDelivery.objects.all()] == [other]
 
 
 # --- by hand ------------------------------------------------------------

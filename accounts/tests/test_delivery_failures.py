@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import WebhookDelivery, WebhookEndpoint
-from accounts.services import deliveries, messenger
+from accounts.services import deliveries, messenger, outbox
 from accounts.tests.factories import SECRET, WebhookEndpointFactory
 from accounts.tests.receivers import emit, run
 
@@ -237,14 +237,54 @@ def test_a_claim_of_a_dead_worker_lapses(receiver: Any) -> None:
     assert run() == 1 and len(receiver.messages) == 1
 
 
-def test_a_secret_that_no_key_opens_keeps_its_event_and_nobody_elses(
-    receiver: Any,
-    caplog: Any,
-) -> None:
-    broken = WebhookEndpointFactory(url=receiver.url, secret="nonsense")
-    emit(broken)
+def test_of_two_attempts_at_the_same_time_the_one_that_ends_first_is_noted(receiver: Any) -> None:
+    answers = iter([500, 503])
+    receiver.answer = lambda message: next(answers)
+    endpoint = WebhookEndpointFactory(url=receiver.url)
+    emit(endpoint)
+    outbox.dispatch()
+    mine, theirs = deliveries.next_due(endpoint.pk), deliveries.next_due(endpoint.pk)
+    assert mine is not None and theirs is not None
+    deliveries.attempt(mine)
+    noted = WebhookDelivery.objects.values().get()
+    deliveries.attempt(theirs)
+    assert len(receiver.messages) == 2 and WebhookDelivery.objects.values().get() == noted
+    assert (noted["attempts"], noted["response_status"]) == (1, 500)
+
+
+# --- what no key opens ------------------------------------------------------------
+
+
+def test_a_secret_that_no_key_opens_keeps_its_event_and_nobody_elses(receiver: Any, settings: Any, caplog: Any) -> None:
+    keys = settings.TOKEN_ENCRYPTION_KEYS
+    locked = WebhookEndpointFactory(url=receiver.url)
+    settings.TOKEN_ENCRYPTION_KEYS = ["MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="]
+    emit(locked)
     emit(WebhookEndpointFactory(url=receiver.url))
     run()
     assert len(receiver.messages) == 1
-    assert WebhookDelivery.objects.get(endpoint=broken).status == "pending"
-    assert str(broken.pk) in caplog.text
+    kept = WebhookDelivery.objects.get(endpoint=locked)
+    assert (kept.status, kept.attempts, kept.error) == ("pending", 1, "The signing secret cannot be read.")
+    assert kept.next_attempt_at > timezone.now() and [each["error"] for each in kept.history] == [kept.error]
+    assert "TOKEN_ENCRYPTION_KEYS" in caplog.text and str(locked.pk) in caplog.text
+    settings.TOKEN_ENCRYPTION_KEYS = keys
+    make_due()
+    assert run() == 1
+    assert receiver.messages[1].verified(SECRET)
+
+
+def test_a_lost_key_is_not_held_against_the_endpoint(receiver: Any) -> None:
+    locked = WebhookEndpointFactory(url=receiver.url, secret="nonsense")
+    emit(locked)
+    run()
+    locked.refresh_from_db()
+    assert (locked.failing_since, locked.last_failed_at, locked.claim) == (None, None, None)
+
+
+def test_a_test_with_a_secret_that_no_key_opens_fails_and_says_why(receiver: Any, api: Any, organization: Any) -> None:
+    locked = WebhookEndpointFactory(url=receiver.url, secret="nonsense", organization=organization)
+    answer = api.post(f"{URL}/{locked.pk}/test")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["status"], body["attempts"], body["error"]) == ("failed", 1, "The signing secret cannot be read.")
+    assert receiver.messages == []

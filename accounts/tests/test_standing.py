@@ -225,6 +225,17 @@ def test_an_incident_ends_and_dead_tokens_are_told_then(many: list[SocialAccount
     assert told() == ["account.token_expired"] * 6
 
 
+def test_an_incident_is_not_followed_by_another_for_a_day(many: list[SocialAccount]) -> None:
+    for account in many:
+        refuse(account)
+    over = timezone.now() + timedelta(hours=6, minutes=1)
+    dead, dead_later = SocialAccountFactory.create_batch(6), SocialAccountFactory.create_batch(6)
+    with time_machine.travel(over):
+        assert [refuse(account) for account in dead] == ["token_expired"] * 6
+    with time_machine.travel(over + timedelta(days=1)):
+        assert [refuse(account) for account in dead_later] == ["token_expired"] * 3 + [HELD] * 3
+
+
 def test_an_incident_concerns_no_other_platform_and_no_other_mode(many: list[SocialAccount]) -> None:
     for account in many:
         refuse(account)

@@ -104,6 +104,7 @@ def test_what_is_no_secret_is_refused(api: Any, secret: Any) -> None:
         ("url", ["https://8.8.8.8"]),
         ("url", "not a url"),
         ("url", "https://8.8.8.8/" + "x" * 2000),
+        ("url", "https://8.8.8.8?".ljust(2000, "x")),
         ("url", "https://8.8.8.8/\x00"),
         ("url", "https://8.8.8.8/\ud800"),
         ("url", "https://8.8.8.8/ünicode"),

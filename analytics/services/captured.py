@@ -1,5 +1,6 @@
 """Telling of new snapshots: noted while they are stored, told at most once a minute."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from accounts.models import EventType, WebhookEndpoint, WebhookEvent, WebhookMark
@@ -21,16 +22,19 @@ MARKED_TOGETHER = 100
 
 
 def note(stored: Mapping[Target, PostAnalytics]) -> None:
-    """Note new snapshots of one organization, in the transaction that stores them; nothing if nobody wants to hear."""
-    target = next(iter(stored), None)
-    if target is None or not subscribers.includes(target.account.organization_id, target.account.mode):
-        return
-    owner = {"organization_id": target.account.organization_id, "mode": target.account.mode}
-    ids = [row.pk for row in stored.values()]
-    WebhookMark.objects.bulk_create(
-        WebhookMark(**owner, snapshot_ids=ids[first : first + MARKED_TOGETHER])
+    """Note new snapshots, whosever they are, in the transaction that stores them; nothing if nobody wants to hear."""
+    prefetch_related_objects(list(stored), "account")
+    owned: dict[tuple[UUID, str], list[int]] = defaultdict(list)
+    for target, row in stored.items():
+        owned[target.account.organization_id, target.account.mode].append(row.pk)
+    marks = [
+        WebhookMark(organization_id=organization_id, mode=mode, snapshot_ids=ids[first : first + MARKED_TOGETHER])
+        for (organization_id, mode), ids in owned.items()
+        if subscribers.includes(organization_id, mode)
         for first in range(0, len(ids), MARKED_TOGETHER)
-    )
+    ]
+    if marks:
+        WebhookMark.objects.bulk_create(marks)
 
 
 def tell() -> int:
@@ -65,13 +69,15 @@ def _tell_of(marks: QuerySet[WebhookMark], organization_id: UUID, mode: str) -> 
         told.append(mark)
         ids += mark.snapshot_ids
     WebhookMark.objects.filter(pk__in=[mark.pk for mark in told]).delete()
-    rows = _rows(ids)
+    rows = _rows(ids, organization_id, mode)
     if rows:
         events.emit(organization_id, mode, EventType.ANALYTICS_CAPTURED, {"snapshots": rows})
     return bool(rows)
 
 
-def _rows(ids: list[int]) -> list[dict[str, Any]]:
-    alive = PostAnalytics.objects.filter(pk__in=ids, target__deleted_at=None).order_by("captured_at", "id")
+def _rows(ids: list[int], organization_id: UUID, mode: str) -> list[dict[str, Any]]:
+    """What there is to tell of snapshots; of nobody else's, whatever was noted."""
+    owned = {"target__post__organization_id": organization_id, "target__post__mode": mode}
+    alive = PostAnalytics.objects.filter(**owned, pk__in=ids, target__deleted_at=None).order_by("captured_at", "id")
     columns = alive.values(*ROW_COLUMNS, "target__post_id")
     return [{"post_id": str(row["target__post_id"]), **post_row(row)} for row in columns]

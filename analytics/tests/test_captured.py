@@ -14,7 +14,7 @@ from accounts.services.endpoints import subscribers
 from accounts.tests.factories import SECRET, OrganizationFactory, WebhookEndpointFactory
 from accounts.tests.receivers import make_receiver, receiver  # noqa: F401
 from accounts.tests.receivers import run as deliver
-from analytics.models import PostAnalytics
+from analytics.models import PostAnalytics, Target
 from analytics.rows import ROW_COLUMNS, post_row
 from analytics.services import captured
 from analytics.services.snapshots import Captured, store_posts
@@ -148,6 +148,42 @@ def test_organizations_and_modes_are_told_apart():
         store(rows)
     assert captured.tell() == 3
     assert sorted(len(event) for event in told()) == [1, 2, 3]
+
+
+def strangers():
+    """Targets of another organization and of the other mode, to be stored along with ours."""
+    ours = targets(2)
+    organization = ours[0].post.organization
+    return ours, [*targets(2), *targets(2, organization=organization, mode="live")]
+
+
+def test_what_several_organizations_stored_together_is_told_to_each_of_its_own_alone():
+    ours, others = strangers()
+    for rows in (ours, others[:2], others[2:]):
+        listen(rows[0].post.organization, mode=rows[0].post.mode)
+    store([row for together in zip(ours, others[:2], others[2:], strict=True) for row in together])
+    assert captured.tell() == 3
+    for event in WebhookEvent.objects.all():
+        own = Target.objects.filter(post__organization=event.organization, post__mode=event.mode)
+        assert {row["target_id"] for row in event.data["snapshots"]} == {str(target.pk) for target in own}
+
+
+def test_who_stores_together_with_a_subscriber_need_not_be_one():
+    ours, others = strangers()
+    listen(ours[0].post.organization)
+    store([*others, *ours])
+    assert captured.tell() == 1
+    assert [{row["target_id"] for row in event} for event in told()] == [{str(target.pk) for target in ours}]
+
+
+def test_a_mark_tells_nobody_of_what_others_own():
+    ours, others = strangers()
+    store([*ours, *others])
+    listen(ours[0].post.organization)
+    ids = list(PostAnalytics.objects.values_list("pk", flat=True))
+    WebhookMark.objects.create(organization=ours[0].post.organization, mode=ours[0].post.mode, snapshot_ids=ids)
+    assert captured.tell() == 1
+    assert [{row["target_id"] for row in event} for event in told()] == [{str(target.pk) for target in ours}]
 
 
 def test_an_event_is_bounded_and_the_rest_is_told_in_order(settings, monkeypatch):

@@ -192,6 +192,13 @@ def test_a_callers_url_has_one_form(given: str, canonical: str) -> None:
     assert check_public_url(canonical) == canonical
 
 
+def test_a_callers_url_is_not_too_long_in_its_one_form_either() -> None:
+    whole, bare = "https://example.com/?".ljust(2000, "a"), "https://example.com?".ljust(2000, "a")
+    assert check_public_url(whole) == whole
+    with pytest.raises(ValueError, match="must not be longer than 2000"):
+        check_public_url(bare)
+
+
 def test_plain_http_is_for_hosts_that_are_allowed() -> None:
     allowed = ["127.0.0.1:9000", "hooks"]
     assert check_public_url("http://127.0.0.1:9000/x", allowed=allowed) == "http://127.0.0.1:9000/x"
