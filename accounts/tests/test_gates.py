@@ -70,6 +70,18 @@ def test_a_rate_limit_parks_its_account_until_the_time_named(sandbox: Any) -> No
         assert health.probe(account) is None
 
 
+def test_a_spent_budget_parks_those_of_the_same_organization_and_app_alone(sandbox: Any) -> None:
+    app = {"client_id": "a" * 300}
+    spender = sandbox.connect("x", extra=app)
+    sandbox.fault("x", "credits_depleted")
+    assert health.probe(spender).code == "budget_exhausted"
+    sandbox.heal("x")
+    owner = {"organization": spender.organization}
+    assert health.probe(sandbox.connect("x", extra=app, **owner)).code == "budget_exhausted"
+    for others in ({"extra": {"client_id": "another"}, **owner}, {"extra": app}, {}):
+        assert health.probe(sandbox.connect("x", **others)) is None
+
+
 def test_a_meter_that_does_not_answer_costs_no_call(sandbox: Any, settings: Any, caplog: Any) -> None:
     settings.LIMITS_STORAGE_URL = "redis://127.0.0.1:9/0"
     account = sandbox.connect("x")
