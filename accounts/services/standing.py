@@ -75,7 +75,7 @@ def _revive(dead: QuerySet[SocialAccount]) -> None:
 
 def record_error(account: SocialAccount, error: PlatformError) -> None:
     """Note what went wrong, for staff and for the account's owner. No status changes."""
-    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).update(
+    SocialAccount.objects.filter(pk=account.pk, deleted_at=None, grant=account.grant).update(
         last_error_code=error.code, last_error_detail=error.detail[:500], last_error_at=timezone.now()
     )
 

@@ -75,7 +75,18 @@ class TokenKeeper:
 
     @_of_this_account()
     def renew(self, stale: str) -> Credentials:
-        """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way."""
+        """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way.
+
+        They are of the same grant: what a conversation knows of whose its token is does not hold for another's.
+        """
+        known = self.account
+        credentials = self._newer_than(stale)
+        if self.account.grant != known.grant:
+            self.account = known
+            raise Unavailable("The account's tokens have just been replaced.")
+        return credentials
+
+    def _newer_than(self, stale: str) -> Credentials:
         facts = self._facts()
         if facts is not None and facts.revives:
             return self._renew(stale)
