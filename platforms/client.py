@@ -1,5 +1,6 @@
 """Runs an adapter's conversations: limits, host map, tokens, HTTP, classification."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,10 @@ from platforms.payloads import decode, excerpt
 from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by, retry_after
 from platforms.transport import Exchange, HttpTransport, Response, Transport
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+R = TypeVar("R")
 P = ParamSpec("P")
 
 UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
@@ -105,8 +109,25 @@ class Client:
         self._watched = tuple(watched)
         self._deadline = time.monotonic() + settings.conversation_seconds
         self._evidence = ""
+        self._closing: list[Gate] = []
+        self._is_keeping = False
         self._secrets = secret_forms(self._app.client_secret)
         self._use(credentials or Credentials())
+
+    def keep(self, call: Call[T], store: Callable[[T], R]) -> R:
+        """Hold a conversation that brings tokens, and store them. What else there is to write comes after that.
+
+        Which then stops nobody: tokens are worth more than to know of a spent limit before the platform tells again.
+        """
+        self._is_keeping = True
+        try:
+            return store(self.run(call))
+        finally:
+            self._is_keeping = False
+            try:
+                self._close_gates()
+            except Exception:
+                logger.exception("a spent limit of %s could not be noted", self.platform.key)
 
     def run(self, call: Call[T]) -> T:
         """Hold the conversation and return what it returns."""
@@ -179,9 +200,14 @@ class Client:
             if outcome.called and outcome.error is None:
                 self.usage.accepted |= {name for name in self._watched if requests[n].names(name)}
             self._evidence = outcome.evidence or self._evidence
-            for key, until, reason in outcome.closes:
-                self._gates.close(key, until, reason)
+            self._closing += outcome.closes
+        if not self._is_keeping:
+            self._close_gates()
         return outcomes
+
+    def _close_gates(self) -> None:
+        while self._closing:
+            self._gates.close(*self._closing.pop(0))
 
     # --- one request ---------------------------------------------------------------------------------------------
 
