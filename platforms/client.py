@@ -1,5 +1,6 @@
 """Runs an adapter's conversations: limits, host map, tokens, HTTP, classification."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from platforms import pools, versions
 from platforms.base import TOKEN_GROUP, Account, Call, Platform, Request
@@ -19,18 +20,21 @@ from platforms.errors import (
     Misconfigured,
     PlatformError,
     RateLimited,
-    Rejected,
     Scope,
     TokenExpired,
     Unavailable,
+    by_status,
 )
 from platforms.hosts import HostMap
-from platforms.oauth import App, Credentials, Refresh, basic_header
+from platforms.oauth import App, Credentials, Refresh, basic_header, secret_forms, sendable
 from platforms.payloads import decode, excerpt
 from platforms.rates import Gates, Limit, Meter, NoGates, Owner, closed_by, retry_after
 from platforms.transport import Exchange, HttpTransport, Response, Transport
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+R = TypeVar("R")
 P = ParamSpec("P")
 
 UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
@@ -97,7 +101,6 @@ class Client:
         self.account = account
         self.usage = Usage()
         self._settings = settings
-        self._credentials = credentials or Credentials()
         self._app = app or App()
         self._gates = gates or NoGates()
         self._renew = renew
@@ -106,9 +109,25 @@ class Client:
         self._watched = tuple(watched)
         self._deadline = time.monotonic() + settings.conversation_seconds
         self._evidence = ""
-        self._secrets = _secrets(
-            self._credentials.access_token, self._credentials.refresh_token, self._app.client_secret
-        )
+        self._closing: list[Gate] = []
+        self._is_keeping = False
+        self._secrets = secret_forms(self._app.client_secret)
+        self._use(credentials or Credentials())
+
+    def keep(self, call: Call[T], store: Callable[[T], R]) -> R:
+        """Hold a conversation that brings tokens, and store them. What else there is to write comes after that.
+
+        Which then stops nobody: tokens are worth more than to know of a spent limit before the platform tells again.
+        """
+        self._is_keeping = True
+        try:
+            return store(self.run(call))
+        finally:
+            self._is_keeping = False
+            try:
+                self._close_gates()
+            except Exception:
+                logger.exception("a spent limit of %s could not be noted", self.platform.key)
 
     def run(self, call: Call[T]) -> T:
         """Hold the conversation and return what it returns."""
@@ -155,7 +174,7 @@ class Client:
 
     def _use(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._secrets |= _secrets(credentials.access_token, credentials.refresh_token)
+        self._secrets |= secret_forms(credentials.access_token, credentials.refresh_token)
 
     def _is_curable(self, request: Request, outcome: _Outcome) -> bool:
         return self._auth(request) in ("bearer", "query") and isinstance(outcome.error, TokenExpired)
@@ -181,9 +200,14 @@ class Client:
             if outcome.called and outcome.error is None:
                 self.usage.accepted |= {name for name in self._watched if requests[n].names(name)}
             self._evidence = outcome.evidence or self._evidence
-            for key, until, reason in outcome.closes:
-                self._gates.close(key, until, reason)
+            self._closing += outcome.closes
+        if not self._is_keeping:
+            self._close_gates()
         return outcomes
+
+    def _close_gates(self) -> None:
+        while self._closing:
+            self._gates.close(*self._closing.pop(0))
 
     # --- one request ---------------------------------------------------------------------------------------------
 
@@ -263,7 +287,7 @@ class Client:
         elif auth == "query":
             params.append(("access_token", self._token()))
         elif auth == "refresh":
-            headers["Authorization"] = f"Bearer {_sendable(self._credentials.refresh_token)}"
+            headers["Authorization"] = f"Bearer {sendable(self._credentials.refresh_token)}"
         elif auth == "app":
             headers["Authorization"] = basic_header(self._app)
         return Exchange(request.method, destination.url, 0.0, params, headers, request.json, form, destination.guarded)
@@ -275,7 +299,7 @@ class Client:
         return {urlsplit(url).hostname for url in urls} | set(platform.hosts)
 
     def _token(self) -> str:
-        return _sendable(self._credentials.access_token)
+        return sendable(self._credentials.access_token)
 
     # --- the answer ----------------------------------------------------------------------------------------------
 
@@ -306,7 +330,7 @@ class Client:
             return None
         known = self.platform.error_codes.get(_ask(self.platform.error_code, payload) or "")
         detail = str(_ask(self.platform.error_detail, payload) or "")
-        error = (known or _by_status(response.status))(excerpt(detail.encode("utf-8", "replace"), 300))
+        error = (known or by_status(response.status))(excerpt(detail.encode("utf-8", "replace"), 300))
         if known is None and request.group in (TOKEN_GROUP, CODE_GROUP) and isinstance(error, TokenExpired):
             error = Misconfigured(error.detail)  # only a refusal that the platform's table names is certain
         return self._timed(error, request, response)
@@ -366,32 +390,9 @@ def _not_blamed(outcome: _Outcome) -> _Outcome:
     return outcome
 
 
-def _by_status(status: int) -> type[PlatformError]:
-    if status == 429:
-        return RateLimited
-    if status == 401:
-        return TokenExpired
-    if status >= 500 or status in (408, 425) or 300 <= status < 400:
-        return Unavailable
-    return Rejected
-
-
 def _ask(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """What an adapter reads from an answer; None where the answer is too odd for it to be read."""
     try:
         return question(*args, **kwargs)
     except UNREADABLE:
         return None
-
-
-def _sendable(token: str) -> str:
-    if not token:
-        raise TokenExpired("The account has no token.")
-    if not (token.isascii() and token.isprintable() and " " not in token):
-        raise TokenExpired("The account's token is not one: it holds characters that no token has.")
-    return token
-
-
-def _secrets(*texts: str) -> set[str]:
-    """Secrets as they may appear in text. What is shorter than eight characters is no secret, and would hit words."""
-    return {form for text in texts if len(text) >= 8 for form in (text, quote(text, safe=""), quote_plus(text))}

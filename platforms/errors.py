@@ -127,3 +127,14 @@ class MalformedPayload(NeedsFix):
     """The platform's answer could not be read."""
 
     retryable = True
+
+
+def by_status(status: int) -> type[PlatformError]:
+    """What an HTTP status means where nothing else tells."""
+    if status == 429:
+        return RateLimited
+    if status == 401:
+        return TokenExpired
+    if status >= 500 or status in (408, 425) or 300 <= status < 400:
+        return Unavailable
+    return Rejected

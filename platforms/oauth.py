@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, quote_plus
 
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.parameters import parse_token_response, prepare_token_request
@@ -188,3 +188,17 @@ def jwt_expiry(token: str) -> datetime | None:
         return datetime.fromtimestamp(int(claims["exp"]), UTC)
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError, RecursionError, binascii.Error):
         return None
+
+
+def sendable(token: str) -> str:
+    """A token as it may stand in a header; TokenExpired if it cannot be one."""
+    if not token:
+        raise TokenExpired("The account has no token.")
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise TokenExpired("The account's token is not one: it holds characters that no token has.")
+    return token
+
+
+def secret_forms(*texts: str) -> set[str]:
+    """Secrets as they may appear in text. What is shorter than eight characters is no secret, and would hit words."""
+    return {form for text in texts if len(text) >= 8 for form in (text, quote(text, safe=""), quote_plus(text))}

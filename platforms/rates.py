@@ -1,6 +1,7 @@
 """How often a platform may be called: its documented rules, and the counting of calls against them."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from platforms.errors import Scope
 
 logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,29 @@ class Meter:
         self._share = share
         self._reserved = reserved
         self._instead: Meter | None = None
+        self._down_until = 0.0
+        self._lock = threading.Lock()
 
     def take(self, platform: str, limits: Sequence[Limit], owner: Owner, *, live: bool) -> datetime | None:
         """Count one call. None if every limit had room, else the instant at which the refusing ones will have.
 
-        Counted in this process alone while the storage does not answer: that must cost neither calls nor limits.
+        Counted in this process alone while the storage does not answer: that must cost neither calls nor limits. Nor
+        much time: the storage is left alone for a while then.
         """
+        if time.monotonic() < self._down_until:
+            return self._alone()._take(platform, limits, owner, live=live)
         try:
             return self._take(platform, limits, owner, live=live)
         except self._storage_errors as error:
-            logger.error("limits are counted by this process alone: %s", type(error).__name__)
+            self._down_until = time.monotonic() + PAUSE_SECONDS
+            told = "limits are counted by this process alone for %s s: %s"
+            logger.error(told, PAUSE_SECONDS, type(error).__name__)
+            return self._alone()._take(platform, limits, owner, live=live)
+
+    def _alone(self) -> "Meter":
+        with self._lock:
             self._instead = self._instead or Meter(MemoryStorage(), share=self._share, reserved=self._reserved)
-            return self._instead._take(platform, limits, owner, live=live)
+            return self._instead
 
     @property
     def _storage_errors(self) -> tuple[type[Exception], ...]:

@@ -28,7 +28,8 @@ class SocialAccountQuerySet(models.QuerySet["SocialAccount"]):
 class SocialAccount(models.Model):
     """Tokens and the app password are ciphertext; see `accounts.services.crypto`.
 
-    `last_ok_at` is when the platform last accepted the token, `refused_at` when it last refused it.
+    `last_ok_at` is when the platform last accepted the token, `refused_at` when it last refused it. `grant` is another
+    with all tokens that are given to us, and stays the same when they are renewed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -51,6 +52,7 @@ class SocialAccount(models.Model):
 
     access_token = models.TextField(blank=True, editable=False)
     refresh_token = models.TextField(blank=True, editable=False)
+    grant = models.UUIDField(null=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)
     token_obtained_at = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_expires_at = models.DateTimeField(

@@ -1,5 +1,6 @@
 """Speaking to a platform for an account: the only place where a platform client is made."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -98,8 +99,18 @@ def _apps(accounts: Sequence[SocialAccount]) -> QuerySet[SocialNetwork]:
 
 def _as_app(account: SocialAccount, network: SocialNetwork | None) -> App:
     if network is None:
-        return App(id=f"{account.mode}-default", client_id=str(account.extra.get("client_id", "")))
+        client_id = str(account.extra.get("client_id", ""))
+        return App(id=_unnamed_app_id(account, client_id), client_id=client_id)
     return App(id=str(network.id), client_id=network.client_id, client_secret=crypto.decrypt(network.client_secret))
+
+
+def _unnamed_app_id(account: SocialAccount, client_id: str) -> str:
+    """Whose budget an app spends that has no row: never another organization's, though it names the same client id.
+
+    As a digest, because it becomes part of keys and a caller may write what they like.
+    """
+    digest = hashlib.sha256(client_id.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{account.organization_id}-{digest}"
 
 
 def gates_of(account: SocialAccount) -> DatabaseGates:

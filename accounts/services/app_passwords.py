@@ -30,11 +30,14 @@ def connect(
     adapter = registry.get(platform)
     found = _identified(platform, mode, name)
     account = Account(id=found.network_unique_id, network_unique_id=found.network_unique_id, extra=found.extra)
-    tokens: TokenSet = _client(platform, mode, account, password).run(adapter.sign_in(account, password))
-    told = connections.given_of(platform, found, tokens)
-    given = {key: value for key, value in told.items() if value or key not in PROFILE}  # what was not told stays
-    given["app_password"] = password if keep else ""
-    return connections.connect(organization_id, mode, {**given, **more}, consented=True)
+
+    def store(tokens: TokenSet) -> tuple[SocialAccount, bool]:
+        told = connections.given_of(platform, found, tokens)
+        given = {key: value for key, value in told.items() if value or key not in PROFILE}  # what was not told stays
+        given["app_password"] = password if keep else ""
+        return connections.connect(organization_id, mode, {**given, **more}, consented=True)
+
+    return _client(platform, mode, account, password).keep(adapter.sign_in(account, password), store)
 
 
 def _identified(platform: str, mode: str, name: str) -> Candidate:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -150,6 +150,7 @@ def _start_over(account: SocialAccount) -> None:
     account.token_retry_at = account.refused_at = account.last_ok_at = account.last_error_at = None
     account.last_error_code = account.last_error_detail = ""
     account.failures = 0
+    account.grant = uuid4()
     account.memory = ownership.forget(account.memory)
     account.next_collect_at = timezone.now()
     if account.status in DEAD:

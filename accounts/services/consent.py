@@ -30,7 +30,7 @@ from platforms.errors import (
     TryLater,
 )
 from platforms.grants import exchange
-from platforms.oauth import App, Credentials
+from platforms.oauth import App, Credentials, TokenSet
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def receive(answer: Mapping[str, str]) -> tuple[ConnectSession, str]:
     """
     session = _claim(_session_id(answer.get("state", "")))
     try:
-        return session, pending.hold(session, _granted(session, answer))
+        return session, _hold(session, answer)
     except PlatformError as error:
         failure = ConsentFailed(_code_of(error), error.detail, retryable=isinstance(error, TryLater | TokenExpired))
         if isinstance(error, NeedsFix) and not isinstance(error, CodeRefused):
@@ -129,13 +129,22 @@ def _claim(session_id: UUID) -> ConnectSession:
     return session
 
 
-def _granted(session: ConnectSession, answer: Mapping[str, str]) -> Granted:
-    """Exchange the code, and see what the grant can connect."""
+def _hold(session: ConnectSession, answer: Mapping[str, str]) -> str:
+    """Exchange the code, and hold what the grant can connect; returns the session's token."""
     network = session.social_network
     platform, grant = networks.platform_of(network), networks.grant_of(network)
     code = _code(session, answer)
     app = App(str(network.pk), network.client_id, crypto.decrypt(network.client_secret))
-    tokens = _client(session, grant, app).run(exchange(platform, grant, app, code))
+
+    def hold(tokens: TokenSet) -> str:
+        return pending.hold(session, _granted(session, tokens, grant=grant, app=app))
+
+    return _client(session, grant, app).keep(exchange(platform, grant, app, code), hold)
+
+
+def _granted(session: ConnectSession, tokens: TokenSet, *, grant: Account, app: App) -> Granted:
+    """What a grant can connect."""
+    platform = networks.platform_of(session.social_network)
     credentials = Credentials(tokens.access_token, tokens.refresh_token, tokens.expires_at)
     told = _client(session, grant, app, credentials).run(platform.granted(grant, app, tokens))
     # https://www.rfc-editor.org/rfc/rfc6749#section-5.1: what is not said is what was asked for

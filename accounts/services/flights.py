@@ -3,11 +3,11 @@
 Within a process by futures, across processes by a row (PostgreSQL; SQLite serves one web process).
 """
 
+import json
 import logging
 import threading
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -31,6 +31,7 @@ LASTS = timedelta(seconds=12)  # that a flight outlives its process; while that 
 RENEWED_EVERY = 4.0
 AT_MOST = CALL_SECONDS + CONVERSATION_SECONDS + 30  # a token exchange, a conversation, storing
 POLL_SECONDS = 0.05
+TELL_PAUSES = (0.05, 0.5)
 KEPT_SECONDS = 10.0
 TIMEOUT_CODE = "deadline_exceeded"
 
@@ -181,14 +182,23 @@ def _fly(futures: dict[str, "Future[Landing]"], work: Work, holder: uuid.UUID) -
         landings = dict.fromkeys(futures, _failed())
     finally:
         landings = {key: landings.get(key, _failed()) for key in futures}
-        try:
-            _reporter.do((holder, landings))
-        except Exception:
-            logger.exception("other processes cannot be told how %s ended", ", ".join(futures))
+        _tell(holder, landings)
         for key, future in futures.items():
             _desk.land(key, future, landings[key])
         _leases.release(holder)
         connection.close()
+
+
+def _tell(holder: uuid.UUID, landings: dict[str, Landing]) -> None:
+    """Other processes how it ended. If that cannot be written it is tried again: they wait for as long as it is not."""
+    for pause in (*TELL_PAUSES, 0.0):
+        try:
+            _reporter.do((holder, landings))
+            return
+        except Exception:
+            logger.exception("other processes cannot be told how %s ended", ", ".join(landings))
+            give_back()
+            time.sleep(pause)
 
 
 def _failed() -> Failure:
@@ -196,6 +206,30 @@ def _failed() -> Failure:
 
 
 # --- across processes ------------------------------------------------------------
+
+
+# Rows are locked in the order in which `_take_off` does, or two processes would wait for each other's.
+_UPDATE_OURS = """
+    WITH ours AS MATERIALIZED (
+        SELECT key, said.outcome
+        FROM {table} AS flight
+        JOIN unnest(%s::text[], %s::uuid[], %s::jsonb[]) AS said (key, holder, outcome) USING (key, holder)
+        WHERE flight.finished_at IS NULL
+        ORDER BY key COLLATE "C"
+        FOR UPDATE OF flight
+    )
+    UPDATE {table} AS flight SET {change} FROM ours WHERE flight.key = ours.key
+"""
+Said = tuple[str, uuid.UUID, str | None]
+"""A flight's key, its holder, and the outcome as JSON."""
+
+
+def _update_ours(said: Sequence[Said], change: str, *values: Any) -> None:
+    """Change those flights that are under way and still have the holder that is named."""
+    if said and _is_shared():
+        columns = [list(column) for column in zip(*said, strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE_OURS.format(table=Flight._meta.db_table, change=change), [*columns, *values])
 
 
 def _is_shared() -> bool:
@@ -228,24 +262,23 @@ Report = tuple[uuid.UUID, dict[str, Landing]]
 
 
 def _touch_down(reports: list[Report]) -> list[None]:
-    """Tell other processes how flights ended, in one statement for all that ended alike."""
-    alike: dict[Landing, list[Report]] = defaultdict(list)
-    for holder, landings in reports:
-        for key, landing in landings.items():
-            alike[landing].append((holder, {key: landing}))
-    for landing, group in alike.items() if _is_shared() else ():
-        holders, keys = [holder for holder, _ in group], sorted(key for _, each in group for key in each)
-        ours = Flight.objects.filter(key__in=keys, holder__in=holders)
-        ours.update(finished_at=Now(), outcome=_outcome(landing))
+    """Tell other processes how flights ended, in one statement."""
+    said = [(key, holder, _outcome(landing)) for holder, landings in reports for key, landing in landings.items()]
+    _update_ours(said, "finished_at = STATEMENT_TIMESTAMP(), outcome = ours.outcome")
     return [None] * len(reports)
 
 
-def _outcome(landing: Landing) -> dict[str, Any]:
+def _renew(said: Sequence[Said]) -> None:
+    """Let flights outlive their process for a while longer."""
+    _update_ours(said, "in_flight_until = STATEMENT_TIMESTAMP() + %s", LASTS)
+
+
+def _outcome(landing: Landing) -> str:
     """A landing as JSON."""
     outcome = {} if landing is None else asdict(landing)
     if outcome.get("retry_at"):
         outcome["retry_at"] = outcome["retry_at"].isoformat()
-    return outcome
+    return json.dumps(outcome)
 
 
 _reporter = Batcher(lambda reports: _touch_down(reports), rest=give_back)
@@ -284,10 +317,9 @@ class _Leases:
             now = time.monotonic()
             with self._lock:
                 self._held = {holder: held for holder, held in self._held.items() if held[1] > now}
-                holders, keys = list(self._held), [key for keys, _ in self._held.values() for key in keys]
+                ours = [(key, holder, None) for holder, (keys, _) in self._held.items() for key in keys]
             try:
-                ours = Flight.objects.filter(key__in=keys, holder__in=holders, finished_at=None)
-                ours.update(in_flight_until=Now() + LASTS)
+                _renew(ours)
             except Exception:  # then others may call as well, which harms nobody
                 logger.exception("flights could not be renewed")
             finally:
@@ -356,5 +388,7 @@ _leases = _Leases()
 
 
 def forget_landed() -> int:
-    """Remove rows of flights that ended long ago."""
-    return Flight.objects.filter(in_flight_until__lt=timezone.now() - timedelta(days=1)).delete()[0]
+    """Remove rows of flights that ended long ago; not those that somebody takes off at this moment."""
+    ended = Flight.objects.filter(in_flight_until__lt=timezone.now() - timedelta(days=1))
+    with transaction.atomic():
+        return Flight.objects.filter(pk__in=ended.select_for_update(skip_locked=True)).delete()[0]

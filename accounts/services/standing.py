@@ -43,14 +43,19 @@ def is_refusal(error: PlatformError) -> bool:
 
 
 def record_success(account: SocialAccount) -> None:
-    """The platform accepted the account's token. Written at most every five minutes while nothing changes."""
+    """The platform accepted the token that `account` was read with. Written every five minutes while nothing changes.
+
+    Says nothing of an account whose token has been replaced since then, or refused: the call may be the older one.
+    """
     now = timezone.now()
     fresh = account.last_ok_at is not None and now - account.last_ok_at < OK_EVERY
     if fresh and account.status == Status.ACTIVE and not account.last_error_code:
         return
     cleared = {"last_ok_at": now, "last_error_code": "", "last_error_detail": "", "last_error_at": None}
-    alive = SocialAccount.objects.filter(pk=account.pk, deleted_at=None)
-    alive.update(**cleared)
+    same = {"access_token": account.access_token, "refused_at": account.refused_at}
+    alive = SocialAccount.objects.filter(pk=account.pk, deleted_at=None, **same)
+    if not alive.update(**cleared):
+        return
     account.last_ok_at, account.last_error_code = now, ""
     dead = alive.filter(status=Status.TOKEN_EXPIRED)
     if dead.exists():
@@ -70,7 +75,7 @@ def _revive(dead: QuerySet[SocialAccount]) -> None:
 
 def record_error(account: SocialAccount, error: PlatformError) -> None:
     """Note what went wrong, for staff and for the account's owner. No status changes."""
-    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).update(
+    SocialAccount.objects.filter(pk=account.pk, deleted_at=None, grant=account.grant).update(
         last_error_code=error.code, last_error_detail=error.detail[:500], last_error_at=timezone.now()
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -75,7 +76,18 @@ class TokenKeeper:
 
     @_of_this_account()
     def renew(self, stale: str) -> Credentials:
-        """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way."""
+        """Credentials newer than the access token `stale`, which the platform refused; raises what is in the way.
+
+        They are of the same grant: what a conversation knows of whose its token is does not hold for another's.
+        """
+        known = self.account
+        credentials = self._newer_than(stale)
+        if self.account.grant != known.grant:
+            self.account = known
+            raise Unavailable("The account's tokens have just been replaced.")
+        return credentials
+
+    def _newer_than(self, stale: str) -> Credentials:
         facts = self._facts()
         if facts is not None and facts.revives:
             return self._renew(stale)
@@ -183,12 +195,12 @@ class TokenKeeper:
         app = access.app_of(self.account)
         client = self._client(credentials, app)
         try:
-            tokens = client.run(platform.renew(account, credentials, app))
-            return self._store(claim, tokens)  # the very next statement: a rotated pair exists nowhere else
+            # In the very next statement: a rotated pair exists nowhere else.
+            return client.keep(platform.renew(account, credentials, app), partial(self._store, claim))
         except TokenExpired as error:
             if not self.account.app_password:
                 raise
-            return self._store(claim, self._sign_in(error))
+            return self._sign_in(claim, error)
         finally:
             self.calls += client.usage.calls
 
@@ -203,13 +215,13 @@ class TokenKeeper:
             live=True,
         )
 
-    def _sign_in(self, refusal: TokenExpired) -> TokenSet:
-        """New tokens by the password that its owner left with us. One that is refused is not sent again."""
+    def _sign_in(self, claim: uuid.UUID, refusal: TokenExpired) -> bool:
+        """Renew by the password that its owner left with us. One that is refused is not sent again."""
         platform, account = access.platform_of(self.account), access.as_platform_account(self.account)
         password = crypto.decrypt(self.account.app_password)
         client = self._client(Credentials(refresh_token=password), App())  # by whose name it stays out of logs
         try:
-            return client.run(platform.sign_in(account, password))
+            return client.keep(platform.sign_in(account, password), partial(self._store, claim))
         except PasswordRefused as error:
             SocialAccount.objects.filter(pk=self.account.pk, app_password=self.account.app_password).update(
                 app_password=""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import Flight
@@ -145,6 +145,19 @@ def test_a_database_that_is_away_blocks_nobody_who_asks_later(pool: Any, key: st
         assert ask((key, f"{key}-b"), Work(seconds=0), pool) == {key: None, f"{key}-b": None}
 
 
+def test_a_landing_that_could_not_be_written_once_blinds_nobody(pool: Any, key: str, monkeypatch: Any) -> None:
+    real, failures = flights._touch_down, [OperationalError("the connection is lost")]
+
+    def touch_down(reports: list[Any]) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(reports)
+
+    monkeypatch.setattr(flights, "_touch_down", touch_down)
+    for _ in range(2):
+        assert ask(key, Work(seconds=0), pool, seconds=2) == {key: None}
+
+
 # --- between processes -----------------------------------------------------------------------------------------------
 
 
@@ -154,6 +167,56 @@ def two() -> Iterator[list[Process]]:
         pytest.skip("on SQLite there is one web process; DATABASE_URL names no PostgreSQL database")
     with ExitStack() as stack:
         yield [process.ready() for process in [stack.enter_context(Process()) for _ in range(2)]]
+
+
+@pytest.fixture
+def rows(key: str) -> list[Flight]:
+    """Flights that are stored in another order than that of their keys, and sorted in another one by most languages."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite locks no rows; DATABASE_URL names no PostgreSQL database")
+    now = timezone.now()
+    return [Flight.objects.create(key=f"{key}{end}", holder=uuid.uuid4(), in_flight_until=now) for end in "aB"]
+
+
+def in_thread(work: Callable[..., Any], *given: Any) -> Any:
+    try:
+        return work(*given)
+    finally:
+        connection.close()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
+
+
+WRITERS: dict[str, Callable[[list[Flight]], Any]] = {
+    "take off": lambda rows: flights._take_off({row.key: uuid.uuid4() for row in rows}, time.monotonic()),
+    "touch down": lambda rows: flights._touch_down([(row.holder, {row.key: None}) for row in rows]),
+    "renew": lambda rows: flights._renew([(row.key, row.holder, None) for row in rows]),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_whoever_writes_flights_locks_them_in_the_order_of_their_keys(rows: list[Flight], writer: str) -> None:
+    last, first = rows
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Flight.objects.select_for_update().get(pk=first.pk)
+            written = pool.submit(in_thread, WRITERS[writer], rows)
+            wait_for(somebody_waits)
+            Flight.objects.select_for_update(nowait=True).get(pk=last.pk)
+        written.result(5)
+
+
+def test_old_flights_are_removed_but_for_one_that_is_taken_off_now(rows: list[Flight]) -> None:
+    Flight.objects.update(in_flight_until=timezone.now() - timedelta(days=2))
+    with transaction.atomic():
+        Flight.objects.select_for_update().get(pk=rows[0].pk)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(in_thread, flights.forget_landed).result(5) == 1
+    assert Flight.objects.get() == rows[0]
 
 
 PROBES = """

@@ -122,6 +122,30 @@ def test_who_heard_of_a_dead_token_hears_once_that_it_works_again() -> None:
     assert WebhookEvent.objects.get(type="account.connected").data["status"] == "active"
 
 
+def test_a_success_that_is_older_than_the_refusal_revives_nobody() -> None:
+    account = SocialAccountFactory()
+    before = SocialAccount.objects.get(pk=account.pk)
+    refuse(account)
+    dead = SocialAccount.objects.get(pk=account.pk)
+    standing.record_success(before)
+    account.refresh_from_db()
+    assert (account.status, account.last_error_code, account.last_ok_at) == ("token_expired", "token_expired", None)
+    accept(account)
+    refuse(account)
+    standing.record_success(dead)  # which was accepted before it was refused again
+    assert statuses([account]) == ["token_expired"]
+    assert told() == ["account.token_expired", "account.connected", "account.token_expired"]
+
+
+def test_a_success_with_tokens_that_were_replaced_says_nothing_of_the_new_ones() -> None:
+    account = SocialAccountFactory()
+    before = SocialAccount.objects.get(pk=account.pk)
+    connections.update(account, {"access_token": "a-new-token"})
+    standing.record_success(before)
+    account.refresh_from_db()
+    assert account.last_ok_at is None
+
+
 @pytest.mark.parametrize("status", ["disabled", "revoked"])
 def test_success_enables_nobody_who_was_disabled_or_revoked(status: str) -> None:
     account = SocialAccountFactory(status=status)

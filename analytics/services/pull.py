@@ -221,9 +221,10 @@ class _Conversation:
         return not self._is_doubted
 
     def _remember(self, known: Account, before: dict[str, Any]) -> None:
-        """Keep what the adapter learnt, also in a conversation that failed in the end."""
+        """Keep what the adapter learnt, also in a conversation that failed in the end; nothing of a newer grant."""
         if known.memory != before:
-            SocialAccount.objects.filter(pk=self.keeper.account.pk).update(memory=known.memory)
+            account = self.keeper.account
+            SocialAccount.objects.filter(pk=account.pk, grant=account.grant).update(memory=known.memory)
         if self._retired is not None and self._client is not None:
             self._retired.note(known.retired, self._client.usage.accepted)
 

@@ -134,11 +134,18 @@ def _settle_id(target: Target, own: str, now: datetime) -> bool:
 
 
 def _remove_content_of_gone(outcomes: Sequence[Captured]) -> None:
-    """After the transaction: a post may have many snapshots. Those that are marked are looked for among these."""
+    """After the transaction: a post may have many snapshots. Those that are marked are looked for among these.
+
+    Fails nobody: who was told that storing failed would store again what is there already.
+    """
     absent = [each.target for each in outcomes if each.result is None or isinstance(each.result, Gone)]
     suspects = [target.pk for target in absent if target.platform in content.DUTIES]
-    if suspects:
+    if not suspects:
+        return
+    try:
         content.remove_marked(suspects)
+    except Exception:  # the marks stay, for the daily task
+        logger.exception("the content of removed targets is still stored: %s", ", ".join(map(str, suspects)))
 
 
 def _unreadable(item: models.Model, error: Exception) -> MalformedPayload:

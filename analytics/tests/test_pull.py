@@ -1,12 +1,19 @@
 """The one reader, with platforms that refuse batches because of single posts."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from django.db import connection
+
+from accounts.models import SocialAccount
+from accounts.services import connections
 from accounts.tests.factories import SocialAccountFactory
-from analytics.services.pull import EXTRA_CALLS, pull_posts
+from accounts.tests.processes import wait_for
+from analytics.services.pull import EXTRA_CALLS, pull_account, pull_listing, pull_posts
 from platforms import registry
 from platforms.base import Reading, Request, unread
-from platforms.errors import Gone, RateLimited, Rejected, Unavailable
+from platforms.errors import Gone, RateLimited, Rejected, TokenExpired, Unavailable
+from platforms.wanted import Wanted
 
 pytestmark = pytest.mark.django_db
 IDS = [str(number) for number in range(25)]
@@ -101,3 +108,56 @@ def test_what_an_adapter_remembers_of_a_failure_is_kept(sandbox, monkeypatch):
         pull_posts(account, IDS, live=False)
         account.refresh_from_db()
         assert account.memory == {"tries": tries}
+
+
+# --- new tokens meanwhile ------------------------------------------------------------
+
+
+OWN_AND_OTHER = {"linkedin": ("urn:li:person:AbC123xyz", "urn:li:person:Other"), "tiktok": ("open-id-1", "open-id-2")}
+
+
+def numbers(account):
+    """Of the account's owner, and nothing in the answers says who that is."""
+    try:
+        if account.platform == "tiktok":
+            return pull_listing(account, "", Wanted(None, None, 10))
+        return pull_account(account, live=True)[0]
+    finally:
+        connection.close()
+
+
+@pytest.fixture(params=OWN_AND_OTHER)
+def replaced(sandbox, request):
+    """Gives an account the tokens of somebody else, by mistake."""
+    own, other = OWN_AND_OTHER[request.param]
+    tokens = sandbox.grant(request.param, other)
+
+    def replace():
+        given = {name: tokens[name] for name in ("access_token", "refresh_token")}
+        return connections.update(SocialAccount.objects.get(), given)
+
+    replace.platform, replace.own = request.param, own
+    return replace
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tokens_that_are_given_during_a_pull_are_asked_whose_they_are(sandbox, replaced):
+    account = sandbox.connect(replaced.platform, network_unique_id=replaced.own)
+    sandbox.switch(replaced.platform, latency_ms=300)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(numbers, account)
+        wait_for(lambda: sandbox.calls(replaced.platform))
+        replaced()
+        assert not isinstance(read.result(), Exception)  # the old ones were its own
+    sandbox.switch(replaced.platform, latency_ms=0)
+    assert isinstance(numbers(SocialAccount.objects.get()), TokenExpired)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pull_does_not_go_on_with_tokens_of_another_grant(sandbox, replaced):
+    more = {"token_lifetime": -60, "token_expires_at": None, "memory": {"own": True}}
+    account = sandbox.connect(replaced.platform, network_unique_id=replaced.own, **more)
+    replaced()
+    assert isinstance(numbers(account), Unavailable)
+    account.refresh_from_db()
+    assert (account.last_error_code, account.memory) == ("", {})

@@ -1,17 +1,19 @@
 """How long raw answers are kept, and what goes out of them when a post is removed."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.tests.factories import SocialAccountFactory
+from accounts.tests.processes import wait_for
 from analytics import tasks
 from analytics.models import AccountMetrics, Heartbeat, PostAnalytics, Target
-from analytics.services import content, posts, retention, walks
+from analytics.services import content, live, posts, retention, walks
 from analytics.services.snapshots import Captured, store_posts
 from analytics.tests.conftest import run
 from analytics.tests.factories import AccountMetricsFactory, PostAnalyticsFactory, PostFactory, TargetFactory
@@ -207,7 +209,8 @@ def test_content_goes_when_the_owner_deletes_the_post_here():
     assert not Target.objects.filter(content_to_remove=True).exists()
 
 
-def test_what_could_not_be_removed_at_once_is_removed_by_the_daily_task(monkeypatch):
+@pytest.mark.parametrize("step", ["_clean", "remove_marked"])
+def test_what_could_not_be_removed_at_once_is_removed_by_the_daily_task(monkeypatch, step):
     target = reddit_target()
     row = PostAnalyticsFactory(target=target, raw=KEPT | CONTENT)
 
@@ -215,7 +218,7 @@ def test_what_could_not_be_removed_at_once_is_removed_by_the_daily_task(monkeypa
         raise DatabaseError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(content, "_clean", fails)
+        broken.setattr(content, step, fails)
         store_posts([Captured(target, Gone("removed"))], captured_at=timezone.now())
     row.refresh_from_db()
     assert row.raw == KEPT | CONTENT
@@ -223,6 +226,27 @@ def test_what_could_not_be_removed_at_once_is_removed_by_the_daily_task(monkeypa
     row.refresh_from_db()
     target.refresh_from_db()
     assert row.raw == KEPT and not target.content_to_remove
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_that_came_together_are_stored_once_though_content_could_not_be_removed(monkeypatch):
+    def fails(*args):
+        raise OperationalError("away")
+
+    def write(captured):
+        try:
+            return live._writer.do([captured])
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(content, "remove_marked", fails)
+    read, gone = TargetFactory(platform="bluesky"), reddit_target()
+    with ThreadPoolExecutor(2) as pool:
+        with live._writer._turn:  # so that the two wait, and are written together
+            written = pool.map(write, [Captured(read, Reading({"likeCount": 1})), Captured(gone, Gone("removed"))])
+            wait_for(lambda: len(live._writer._waiting) == 2)
+        assert [each.target for [each] in written] == [read, gone]
+    assert read.snapshots.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

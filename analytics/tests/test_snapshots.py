@@ -334,6 +334,25 @@ def test_an_accounts_live_failure_moves_nothing():
     assert account.next_collect_at == due
 
 
+@pytest.mark.parametrize(("claim", "minutes"), [(None, None), (HOLDER, -1)])
+def test_an_accounts_live_answer_moves_the_due_time_of_one_that_nobody_collects(claim, minutes):
+    until = minutes and timezone.now() + timedelta(minutes=minutes)
+    account = SocialAccountFactory(platform="bluesky", claim=claim, claimed_until=until)
+    store_account(account, Reading({"followersCount": 5}), captured_at=NOW)
+    account.refresh_from_db()
+    assert (account.claim, account.claimed_until, due_in(account)) == (None, None, timedelta(hours=1))
+
+
+def test_an_accounts_live_answer_leaves_a_held_claim_alone():
+    until = timezone.now() + timedelta(minutes=5)
+    account = SocialAccountFactory(platform="bluesky", claim=HOLDER, claimed_until=until)
+    due = account.next_collect_at
+    store_account(account, Reading({"followersCount": 5}), captured_at=NOW)
+    account.refresh_from_db()
+    assert (account.claim, account.claimed_until, account.next_collect_at) == (HOLDER, until, due)
+    assert AccountMetrics.objects.count() == 1
+
+
 def test_an_account_answer_that_cannot_be_read_is_a_failure(monkeypatch):
     account = SocialAccountFactory(platform="bluesky")
     monkeypatch.setattr(registry.get("bluesky"), "account_metrics", lambda raw: raw["no"])

@@ -1,5 +1,6 @@
 """Documented limits, counted."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import time_machine
 from limits.storage import MemoryStorage
 
+from platforms import rates
 from platforms.rates import Limit, Meter, Owner, next_midnight
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
@@ -109,16 +111,40 @@ def test_a_day_ends_at_midnight_in_its_zone_also_when_the_clocks_change(zone: st
 
 
 class Down(MemoryStorage):
-    """A storage whose server went away."""
+    """A storage whose server is away; `asked` counts how often that was found out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away, self.asked = True, 0
+
+    def get_moving_window(self, *args: Any) -> tuple[float, int]:
+        if self.is_away:
+            self.asked += 1
+            raise ConnectionError("gone")
+        return super().get_moving_window(*args)
 
 
-def test_limits_still_hold_when_the_shared_storage_does_not_answer(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any, **kwargs: Any) -> Any:
-        raise ConnectionError("gone")
-
-    storage = Down()
+@pytest.fixture
+def down(monkeypatch: pytest.MonkeyPatch) -> Down:
     monkeypatch.setattr(Meter, "_storage_errors", (ConnectionError,))
-    for name in ("get_moving_window", "acquire_entry", "incr", "get"):
-        monkeypatch.setattr(storage, name, fail)
-    meter = Meter(storage)
+    return Down()
+
+
+def test_limits_still_hold_when_the_shared_storage_does_not_answer(clock: Any, down: Down) -> None:
+    meter = Meter(down)
     assert sum(take(meter, Limit(3, 60)) is None for _ in range(9)) == 3
+
+
+def test_a_storage_that_does_not_answer_is_asked_again_after_a_while(down: Down, monkeypatch: Any) -> None:
+    monkeypatch.setattr(rates, "PAUSE_SECONDS", 0.2)
+    meter, limit = Meter(down), Limit(3, 60)
+    for asked in (1, 2):
+        for _ in range(3):
+            take(meter, limit)
+        assert down.asked == asked
+        time.sleep(0.25)
+    assert take(meter, limit) is not None
+    down.is_away = False
+    assert take(meter, limit) is not None  # it is left alone for a while
+    time.sleep(0.25)
+    assert take(meter, limit) is None

@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0005_connect_sessions"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="socialaccount",
+            name="grant",
+            field=models.UUIDField(editable=False, null=True),
+        ),
+    ]
