@@ -202,7 +202,8 @@ def test_a_state_is_used_once(walk: Walk, organization: Any) -> None:
     state = walk.state(redirect_url=BACK)
     assert "pending" in query_of(walk.back(state)["Location"])
     transport = walk.answer(Replay([]))
-    assert failed(walk.back(state))["error"] == "state_used"
+    told = failed(walk.back(state))
+    assert told["error"] == "state_used" and told["error_description"].endswith("nothing is connected by it yet.")
     assert transport.asked == []
 
 
