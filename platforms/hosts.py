@@ -97,7 +97,7 @@ def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
         raise ValueError(f"{expected}, other characters percent-encoded")
     parts = _parts(url, expected)
     host, netloc = _authority(parts, expected)
-    trusted = names_host(allowed, host, netloc)
+    trusted = names_host(allowed, host, netloc, scheme=parts.scheme)
     if parts.scheme != "https" and not (trusted and parts.scheme == "http"):
         raise ValueError(expected)
     if not trusted:
@@ -105,9 +105,9 @@ def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
     return f"{parts.scheme}://{netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
 
 
-def names_host(names: Container[str], host: str, netloc: str) -> bool:
-    """Whether a host is among `names`, with its port or for all of them."""
-    return netloc in names or host in names
+def names_host(names: Container[str], host: str, netloc: str, *, scheme: str = "") -> bool:
+    """Whether a host is among `names`, with its port or for all of them. With `scheme` also the usual port is one."""
+    return netloc in names or host in names or f"{netloc}:{_DEFAULT_PORTS.get(scheme)}" in names
 
 
 _PRINTABLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,2000}")

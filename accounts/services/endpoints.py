@@ -45,7 +45,7 @@ def check_url(url: str) -> str:
 def is_trusted(url: str) -> bool:
     """Whether WEBHOOK_ALLOWED_HOSTS names the host of a URL."""
     parts = urlsplit(url)
-    return hosts.names_host(settings.WEBHOOK_ALLOWED_HOSTS, str(parts.hostname), parts.netloc)
+    return hosts.names_host(settings.WEBHOOK_ALLOWED_HOSTS, str(parts.hostname), parts.netloc, scheme=parts.scheme)
 
 
 def create(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[WebhookEndpoint, str]:

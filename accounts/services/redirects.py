@@ -15,7 +15,7 @@ def check_redirect_url(url: str) -> str:
     checked = hosts.check_public_url(url, allowed=settings.CONNECT_REDIRECT_HOSTS)
     parts = urlsplit(checked)
     host = str(parts.hostname)
-    if not hosts.names_host(settings.CONNECT_REDIRECT_HOSTS, host, parts.netloc):
+    if not hosts.names_host(settings.CONNECT_REDIRECT_HOSTS, host, parts.netloc, scheme=parts.scheme):
         raise ValueError(f"must be on a host that CONNECT_REDIRECT_HOSTS names; {host} is none")
     if parts.scheme != "https" and host not in LOOPBACK:
         raise ValueError("must be an https URL, but for localhost")

@@ -164,6 +164,13 @@ def test_localhost_may_be_named_without_https(walk: Walk, organization: Any, set
     assert walk.begin(redirect_url="http://localhost:3000/done")["auth_url"]
 
 
+def test_a_host_may_be_named_with_its_usual_port(walk: Walk, organization: Any, settings: Any) -> None:
+    settings.CONNECT_REDIRECT_HOSTS = ["app.example.com:443"]
+    network(organization, "x")
+    assert walk.begin(redirect_url="https://app.example.com/x")["auth_url"]
+    walk.begin(status=400, redirect_url="https://app.example.com:8443/x")
+
+
 def test_a_host_that_is_no_longer_allowed_is_not_gone_to(walk: Walk, organization: Any, settings: Any) -> None:
     network(organization, "x")
     state, denied = walk.state(redirect_url=BACK), walk.state(redirect_url=BACK)
