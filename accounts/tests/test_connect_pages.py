@@ -84,6 +84,11 @@ def test_who_comes_back_to_the_platforms_answer_is_told_what_came_of_it(
         assert "connected at" not in page
 
 
+def test_a_handle_has_one_at_sign(walk: Walk, organization: Any, browser: Client) -> None:
+    page = browser.get("/connect", {"pending": hosted(walk, organization)}).content.decode()
+    assert "@acme" in page and "@@" not in page
+
+
 def test_what_is_connected_already_is_marked(walk: Walk, organization: Any, browser: Client) -> None:
     SocialAccountFactory(organization=organization, platform="youtube", network_unique_id=FIRST)
     page = browser.get("/connect", {"pending": hosted(walk, organization)}).content.decode()
