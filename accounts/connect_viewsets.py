@@ -77,7 +77,7 @@ class AuthUrlViewSet(ConnectViewSet):
     @extend_schema(
         request=AuthUrlCreate,
         responses={200: AuthUrlSerializer},
-        parameters=[OpenApiParameter("platform", str, OpenApiParameter.PATH, enum=list(registry.PLATFORMS))],
+        parameters=[OpenApiParameter("platform", str, OpenApiParameter.PATH, enum=networks.with_consent())],
     )
     def create(self, request: Request, platform: str) -> Response:
         """The address of the platform's consent dialog, to send a person to within ten minutes."""
