@@ -87,12 +87,12 @@ def secured(origin: str, *, mapped: Container[str]) -> str:
     return parts._replace(scheme="https").geturl() if trusted and parts.scheme == "http" else origin
 
 
-def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
+def check_public_url(url: str, *, allowed: Container[str] = (), example: str = "https://example.com/hooks") -> str:
     """An https URL of a caller in canonical form; ValueError if it is none, or its host is plainly not a public one.
 
     A host in `allowed` is trusted by whoever runs the service: it need not be public, and plain http will do.
     """
-    expected = "must be an https URL such as https://example.com/hooks"
+    expected = f"must be an https URL such as {example}"
     if not _PRINTABLE.fullmatch(url):
         raise ValueError(f"{expected}, other characters percent-encoded")
     parts = _parts(url, expected)
