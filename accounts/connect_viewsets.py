@@ -77,7 +77,7 @@ class AuthUrlViewSet(ConnectViewSet):
     @extend_schema(
         request=AuthUrlCreate,
         responses={200: AuthUrlSerializer},
-        parameters=[OpenApiParameter("platform", str, OpenApiParameter.PATH, enum=list(registry.PLATFORMS))],
+        parameters=[OpenApiParameter("platform", str, OpenApiParameter.PATH, enum=networks.with_consent())],
     )
     def create(self, request: Request, platform: str) -> Response:
         """The address of the platform's consent dialog, to send a person to within ten minutes."""
@@ -233,7 +233,9 @@ class CallbackView(APIView):
         if url and redirects.is_allowed(url):
             return _go(url, error=failure.code, error_description=failure.detail)
         if "text/html" in request.headers.get("Accept", ""):
-            return _go(redirects.page("connect-failed"), error=failure.code)
+            # whoever bears the state may know what came of it
+            state = {"state": request.query_params["state"]} if failure.code == "state_used" else {}
+            return _go(redirects.page("connect-failed"), error=failure.code, **state)
         if failure.retryable:
             raise Problem("unavailable", failure.detail, extra={"error": failure.code})
         raise Problem("validation_failed", failure.detail, extra={"error": failure.code})

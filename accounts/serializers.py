@@ -13,6 +13,11 @@ from postfuze.api.times import TimeField
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
+STATUS_HELP = (
+    "`active` enables a disabled account: it is again what it was before, also `token_expired` or `revoked`, which only"
+    " new tokens cure. The answer has the status that it has now."
+)
+
 
 class TextField(serializers.CharField):
     """Optional text: what is not set is null, here and in answers."""
@@ -124,7 +129,7 @@ def _checked_extra(key: str, extra: dict[str, Any]) -> dict[str, str]:
 class SocialAccountPatch(StrictSerializer):
     """What may be changed of a connected account."""
 
-    status = serializers.ChoiceField(choices=[Status.ACTIVE, Status.DISABLED], required=False)
+    status = serializers.ChoiceField(choices=[Status.ACTIVE, Status.DISABLED], required=False, help_text=STATUS_HELP)
     tenant_id = TextField()
     access_token = TokenField(required=False)
     refresh_token = TokenField(required=False, allow_null=True)

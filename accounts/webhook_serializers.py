@@ -120,7 +120,7 @@ class WebhookCreate(StrictSerializer):
 
 
 class WebhookPatch(StrictSerializer):
-    """What may be changed. A new secret is valid along with the old one for a day."""
+    """What may be changed. A new secret is valid along with the old one for a day; the same again changes nothing."""
 
     url = UrlField(required=False)
     events = EventsField(required=False)

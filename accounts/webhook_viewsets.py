@@ -73,7 +73,7 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Organizat
     @extend_schema(request=WebhookRotate, responses=WebhookWithSecretSerializer)
     @action(detail=True, methods=["post"], url_path="rotate-secret")
     def rotate_secret(self, request: Request, id: Any) -> Response:
-        """A new signing secret. For a day messages bear a signature by each of both."""
+        """A new signing secret. For a day messages bear a signature by the old one, too."""
         endpoint = self._endpoint()
         given = WebhookRotate(data=request.data)
         given.is_valid(raise_exception=True)
@@ -109,7 +109,7 @@ def _or_problem(work: Callable[[], T]) -> T:
     """What a service answers; its refusals as problems."""
     try:
         return work()
-    except redelivery.Disabled as error:
+    except (redelivery.Disabled, endpoints.TooManySecrets) as error:
         raise Problem("conflict", str(error)) from error
     except ObjectDoesNotExist as error:  # deleted by another request in the meantime
         raise Problem("not_found") from error

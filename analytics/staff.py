@@ -111,6 +111,5 @@ def heartbeats() -> list[Heartbeat]:
 def endpoints_disabled(number: int) -> list[WebhookEndpoint]:
     """Webhook endpoints that were disabled for what they answered, the latest first."""
     ours = WebhookEndpoint.objects.filter(is_enabled=False).exclude(disabled_reason=DisabledReason.OWNER)
-    return list(
-        ours.select_related("organization").defer("secret", "previous_secret").order_by("-disabled_at")[:number]
-    )
+    secrets = ("secret", "previous_secret", "older_secrets")
+    return list(ours.select_related("organization").defer(*secrets).order_by("-disabled_at")[:number])

@@ -87,17 +87,17 @@ def secured(origin: str, *, mapped: Container[str]) -> str:
     return parts._replace(scheme="https").geturl() if trusted and parts.scheme == "http" else origin
 
 
-def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
+def check_public_url(url: str, *, allowed: Container[str] = (), example: str = "https://example.com/hooks") -> str:
     """An https URL of a caller in canonical form; ValueError if it is none, or its host is plainly not a public one.
 
     A host in `allowed` is trusted by whoever runs the service: it need not be public, and plain http will do.
     """
-    expected = "must be an https URL such as https://example.com/hooks"
+    expected = f"must be an https URL such as {example}"
     if not _PRINTABLE.fullmatch(url):
         raise ValueError(f"{expected}, other characters percent-encoded")
     parts = _parts(url, expected)
     host, netloc = _authority(parts, expected)
-    trusted = names_host(allowed, host, netloc)
+    trusted = names_host(allowed, host, netloc, scheme=parts.scheme)
     if parts.scheme != "https" and not (trusted and parts.scheme == "http"):
         raise ValueError(expected)
     if not trusted:
@@ -108,9 +108,9 @@ def check_public_url(url: str, *, allowed: Container[str] = ()) -> str:
     return canonical
 
 
-def names_host(names: Container[str], host: str, netloc: str) -> bool:
-    """Whether a host is among `names`, with its port or for all of them."""
-    return netloc in names or host in names
+def names_host(names: Container[str], host: str, netloc: str, *, scheme: str = "") -> bool:
+    """Whether a host is among `names`, with its port or for all of them. With `scheme` also the usual port is one."""
+    return netloc in names or host in names or f"{netloc}:{_DEFAULT_PORTS.get(scheme)}" in names
 
 
 _LONGEST_URL = 2000

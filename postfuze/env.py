@@ -17,6 +17,10 @@ from postfuze.api.durations import duration
 REQUIRED: Any = object()
 TRUE = {"1", "true", "yes", "y", "on"}
 FALSE = {"0", "false", "no", "n", "off"}
+HOST_AND_PORT = re.compile(
+    r"([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]|(?:[0-9a-f]*:){2,7}[0-9a-f.]*)\.?(?::(\d{1,5}))?"
+)
+ANSWERED_HOST = re.compile(r"\*|(\.?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])\.?")
 HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?")
 
 Retention = dict[str, timedelta | None]
@@ -91,9 +95,28 @@ def names(value: str) -> list[str]:
 
 def hosts(value: str) -> list[str]:
     """At least one host name: with none, nobody would be answered."""
-    if not (found := names(value)):
+    if not (found := names(value.lower())):
         raise ValueError("it names no host")
-    return found
+    for name in found:
+        if not ANSWERED_HOST.fullmatch(name):
+            raise ValueError(
+                f"expected host names as example.com or .example.com, without scheme or port, not {name!r}"
+            )
+    return [name.removesuffix(".") for name in found]
+
+
+def hosts_and_ports(value: str) -> list[str]:
+    """`app.example.com,localhost:3000`, as `platforms.hosts.names_host` looks for them."""
+    return [_host_and_port(name) for name in names(value.lower())]
+
+
+def _host_and_port(name: str) -> str:
+    found = HOST_AND_PORT.fullmatch(name)
+    if not found or not 0 < int(found[2] or 1) <= 65535:
+        raise ValueError(
+            f"expected hosts as app.example.com or localhost:3000, without scheme, path or *, not {name!r}"
+        )
+    return f"{found[1]}:{int(found[2])}" if found[2] else found[1].strip("[]")
 
 
 def origin(value: str) -> str:

@@ -153,8 +153,8 @@ PLATFORM_SETTINGS = {
     "instagram": {"api_version": INSTAGRAM_API_VERSION},
     "linkedin": {"api_version": LINKEDIN_VERSION, "tier": LINKEDIN_TIER},
 }
-CONNECT_REDIRECT_HOSTS = [name.lower() for name in env("CONNECT_REDIRECT_HOSTS", parse.names, [])]
-WEBHOOK_ALLOWED_HOSTS = [name.lower() for name in env("WEBHOOK_ALLOWED_HOSTS", parse.names, [])]
+CONNECT_REDIRECT_HOSTS = env("CONNECT_REDIRECT_HOSTS", parse.hosts_and_ports, [])
+WEBHOOK_ALLOWED_HOSTS = env("WEBHOOK_ALLOWED_HOSTS", parse.hosts_and_ports, [])
 WEBHOOK_RETENTION = env("WEBHOOK_RETENTION", parse.duration, timedelta(days=30))
 WEBHOOK_CAPTURED_ROWS = env("WEBHOOK_CAPTURED_ROWS", partial(parse.whole, at_most=10_000), 500)
 

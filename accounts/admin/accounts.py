@@ -106,7 +106,7 @@ class SocialAccountAdmin(Admin):
             "State",
             {
                 "fields": (
-                    ("status_label", "deleted_at"),
+                    ("status_label", "status_when_enabled", "deleted_at"),
                     ("last_error_code", "last_error_at"),
                     "last_error_detail",
                     ("last_ok_at", "refused_at"),
@@ -226,13 +226,17 @@ class SocialAccountAdmin(Admin):
         if account.status != Status.DISABLED or account.deleted_at is not None:
             messages.warning(request, "Only a disabled account can be enabled; a dead token needs a new one.")
         elif request.method != "POST":
-            text = "Its platform is called again, with the tokens that are stored."
+            text = "It is again what it was before, and its platform is called with the tokens that are stored."
             return self.confirm(request, account, title="Enable this account?", text=text, button="Enable")
         else:
             with transaction.atomic():
-                connections.update(account, {"status": Status.ACTIVE})
+                account = connections.update(account, {"status": Status.ACTIVE})
                 self.log_change(request, account, "Enabled.")
-            messages.success(request, f"{account} is active.")
+            said = f"{account} is {self.status_label(account)}"
+            if account.status == Status.ACTIVE:
+                messages.success(request, f"{said}.")
+            else:
+                messages.warning(request, f"{said}, as it was before; only new tokens cure that.")
         return self.back_to(account)
 
 

@@ -34,11 +34,12 @@ class ConnectSessionAdmin(ReadOnlyAdmin):
         "scopes",
         ("created_at", "expires_at"),
         ("answered_at", "finalized_at"),
+        "chosen",
     )
     organization_link = link_to("organization")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ConnectSession]:
-        return super().get_queryset(request).defer("verifier", "payload", "token_hash")
+        return super().get_queryset(request).defer("verifier", "payload", "token_hash", "chosen")
 
     def find(self, queryset: QuerySet[ConnectSession], term: str) -> QuerySet[ConnectSession]:
         if (pk := as_uuid(term)) is not None:

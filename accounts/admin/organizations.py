@@ -161,12 +161,14 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "state",
         "expires_at",
         "revoked_at",
+        "successor",
         "last_used_at",
         "created_at",
     )
     actions = ("revoke_selected",)
     actions_detail = ("rotate", "revoke")
     organization_link = link_to("organization")
+    successor = link_to("replaced_by", "replaced by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).defer("secret_hash")

@@ -13,7 +13,7 @@ from accounts.selectors import as_uuid
 from accounts.services import endpoints, redelivery
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link, link_to, list_url, short
 
-SECRETS = ("secret", "previous_secret")
+SECRETS = ("secret", "previous_secret", "older_secrets")
 
 
 @admin.register(WebhookEndpoint)

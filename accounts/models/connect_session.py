@@ -34,6 +34,7 @@ class ConnectSession(models.Model):
     expires_at = models.DateTimeField(db_index=True, help_text="The end of the state, then of the pending session.")
     answered_at = models.DateTimeField(null=True, help_text="When the platform sent the person back.")
     finalized_at = models.DateTimeField(null=True)
+    chosen = models.JSONField(default=list, help_text="The platform's ids of what was connected.")
     failure = models.CharField(max_length=64, blank=True, help_text="Why nothing could be connected.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

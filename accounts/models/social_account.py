@@ -49,6 +49,13 @@ class SocialAccount(models.Model):
     extra = models.JSONField(default=dict, blank=True)
     memory = models.JSONField(default=dict, blank=True, help_text="What the adapter remembers of the account.")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    status_when_enabled = models.CharField(
+        max_length=16,
+        choices=Status.choices,
+        blank=True,
+        editable=False,
+        help_text="What a disabled account was, and is again when it is enabled.",
+    )
 
     access_token = models.TextField(blank=True, editable=False)
     refresh_token = models.TextField(blank=True, editable=False)

@@ -26,6 +26,7 @@ class WebhookEndpoint(models.Model):
     description = models.CharField(max_length=255, blank=True)
     secret = models.TextField(editable=False)
     previous_secret = models.TextField(blank=True, editable=False)
+    older_secrets = models.TextField(blank=True, editable=False)
     previous_secret_expires_at = models.DateTimeField(null=True, editable=False)
     is_enabled = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)

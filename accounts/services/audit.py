@@ -34,37 +34,40 @@ def record_call(request: Request, response: Response, ids: Mapping[str, Any]) ->
     if not isinstance(request.auth, ApiKey):
         return
     try:
-        _write(_entry_of_call(request, response, request.auth, ids))
+        _write(*_entries_of_call(request, response, request.auth, ids))
     except Exception:  # the write is done: whatever is wrong here must not be its answer
         logger.exception("not in the audit: %s by %s", request.method, request.auth)
 
 
-def _entry_of_call(request: Request, response: Response, key: ApiKey, ids: Mapping[str, Any]) -> AuditEntry:
+def _entries_of_call(request: Request, response: Response, key: ApiKey, ids: Mapping[str, Any]) -> list[AuditEntry]:
+    """One for each object, so that each is found by its id."""
     names = {str(value): f"{{{name}}}" for name, value in ids.items()}
     words = [names.get(word, word) for word in request.path.strip("/").split("/")]
-    kind, object_id = _object_of(words, getattr(response, "data", None), ids)
-    return AuditEntry(
-        organization_id=key.organization_id,
-        mode=key.mode,
+    call: dict[str, Any] = {
+        "organization_id": key.organization_id,
+        "mode": key.mode,
         **_actor(Actor.KEY, key.pk, f"{key} {key.name}".strip()),
-        action=f"{request.method} /{'/'.join(words)}"[:255],
-        object_kind=kind,
-        object_id=object_id,
-        fields=_names(_given(request)),
-        status=response.status_code,
-        request_id=request_id.current.get() or "",
-    )
+        "action": f"{request.method} /{'/'.join(words)}"[:255],
+        "fields": _names(_given(request)),
+        "status": response.status_code,
+        "request_id": request_id.current.get() or "",
+    }
+    objects = _objects_of(words, getattr(response, "data", None), ids)
+    return [AuditEntry(object_kind=kind, object_id=object_id, **call) for kind, object_id in objects]
 
 
-def _object_of(words: list[str], answered: Any, ids: Mapping[str, Any]) -> tuple[str, str]:
+def _objects_of(words: list[str], answered: Any, ids: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a call was about: what it answered with, or what its path names last. A token is no id."""
+    connected = answered.get("account_ids") if isinstance(answered, dict) else None
+    if connected:
+        return [("social_account", str(each)) for each in connected]
     told = answered.get("id") if isinstance(answered, dict) else None
     if told is None:
         name = next((name for name in reversed(ids) if not name.endswith("token")), None)
         told = "" if name is None else ids[name]
         words = words[: words.index(f"{{{name}}}")] if f"{{{name}}}" in words else words
     kind = next((word for word in reversed(words) if not word.startswith("{")), "")
-    return kind.removesuffix("s").replace("-", "_")[:64], str(told)[:64]
+    return [(kind.removesuffix("s").replace("-", "_")[:64], str(told)[:64])]
 
 
 def _given(request: Request) -> Any:
@@ -131,13 +134,14 @@ def _owner(row: Any) -> dict[str, Any]:
     return {"organization_id": organization_id, "mode": getattr(owner, "mode", "")}
 
 
-def _write(entry: AuditEntry) -> None:
+def _write(*entries: AuditEntry) -> None:
     try:
         with transaction.atomic():  # so that a failure does not take a transaction around it along
-            entry.save(force_insert=True)
+            AuditEntry.objects.bulk_create(entries)
     except DatabaseError:
-        told = {field.attname: getattr(entry, field.attname) for field in AuditEntry._meta.concrete_fields}
-        logger.exception("not in the audit: %s", told)
+        names = [field.attname for field in AuditEntry._meta.concrete_fields]
+        for entry in entries:
+            logger.exception("not in the audit: %s", {name: getattr(entry, name) for name in names})
 
 
 def forget_old(*, until: float) -> int:

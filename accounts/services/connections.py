@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import SocialAccount, Status
@@ -87,13 +88,15 @@ def given_of(platform: str, found: Candidate, tokens: TokenSet) -> dict[str, Any
 def update(account: SocialAccount, given: dict[str, Any], *, consented: bool = False) -> SocialAccount:
     """Change what is given. New tokens return a `token_expired` or `revoked` account to `active`.
 
+    `active` returns a disabled one to what it was before.
+
     Raises Conflict for a status that cannot be had, DoesNotExist if the account was disconnected.
     """
     with transaction.atomic():
         account = SocialAccount.objects.select_for_update().get(pk=account.pk, deleted_at=None)
-        was = account.status
-        if given.get("status") == Status.ACTIVE and was in DEAD and not _has_tokens(given):
-            raise Conflict(f"An account that is {was} becomes active by new tokens only.")
+        if given.get("status") == Status.ACTIVE and account.status in DEAD and not _has_tokens(given):
+            raise Conflict(f"An account that is {account.status} becomes active by new tokens only.")
+        was = account.status_when_enabled or account.status
         _apply(account, given)
         account.save()
         if consented or (account.status == Status.ACTIVE and was in DEAD):
@@ -103,14 +106,23 @@ def update(account: SocialAccount, given: dict[str, Any], *, consented: bool = F
 
 def _apply(account: SocialAccount, given: dict[str, Any]) -> None:
     for name, value in given.items():
-        if name not in (*TOKEN_FIELDS, "app_password", "extra"):
+        if name not in (*TOKEN_FIELDS, "app_password", "extra", "status"):
             setattr(account, name, value)
+    _switch(account, given.get("status"))
     if "extra" in given:
         account.extra = {**account.extra, **given["extra"]}
     if "app_password" in given:
         account.app_password = crypto.encrypt(given["app_password"])
     if any(name in given for name in TOKEN_FIELDS):
         _apply_tokens(account, given)
+
+
+def _switch(account: SocialAccount, wanted: str | None) -> None:
+    """Disable or enable an account: enabled, it is what it was, for its tokens are no better than they were."""
+    if wanted == Status.DISABLED and account.status != Status.DISABLED:
+        account.status, account.status_when_enabled = Status.DISABLED, account.status
+    if wanted == Status.ACTIVE and account.status == Status.DISABLED:
+        account.status, account.status_when_enabled = account.status_when_enabled or Status.ACTIVE, ""
 
 
 def _has_tokens(given: dict[str, Any]) -> bool:
@@ -155,12 +167,14 @@ def _start_over(account: SocialAccount) -> None:
     account.next_collect_at = timezone.now()
     if account.status in DEAD:
         account.status = Status.ACTIVE
+    if account.status_when_enabled in DEAD:
+        account.status_when_enabled = Status.ACTIVE
 
 
 def disable(account: SocialAccount) -> None:
     """Stop calling the platform for an account."""
-    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).update(
-        status=Status.DISABLED, updated_at=timezone.now()
+    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).exclude(status=Status.DISABLED).update(
+        status=Status.DISABLED, status_when_enabled=F("status"), updated_at=timezone.now()
     )
 
 

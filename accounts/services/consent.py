@@ -125,8 +125,22 @@ def _claim(session_id: UUID) -> ConnectSession:
     if session is None or (not taken and session.answered_at is None):
         raise ConsentFailed("state_expired", "The way to this consent has expired: begin again.", session)
     if not taken:
-        raise ConsentFailed("state_used", "This consent was answered already: begin again.", session)
+        raise ConsentFailed("state_used", f"This consent was answered already: {_outcome(session)}.", session)
     return session
+
+
+def _outcome(session: ConnectSession) -> str:
+    if session.finalized_at is not None:
+        return pending.outcome(session)
+    return f"it led nowhere ({session.failure})" if session.failure else "nothing is connected by it yet"
+
+
+def answered(state: str) -> ConnectSession | None:
+    """The session of a state that was used."""
+    try:
+        return ConnectSession.objects.filter(pk=_session_id(state)).exclude(answered_at=None).first()
+    except ConsentFailed:
+        return None
 
 
 def _hold(session: ConnectSession, answer: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
 """Webhook endpoints: where they may lead, their secrets, and who subscribes to what."""
 
+import json
 import threading
 import time
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,14 +16,21 @@ from django.utils import timezone
 from accounts.models import DisabledReason, EventType, WebhookEndpoint
 from accounts.services import crypto, signing
 from platforms import hosts
+from postfuze.api.times import render
 
 ALL = "*"
 """Every event but those that are opted into by name."""
 OPT_IN = frozenset({EventType.ANALYTICS_CAPTURED.value})
 BOTH_SECRETS_FOR = timedelta(days=1)
 DELETE_TRIES = 5
+MOST_PREVIOUS = 9
+"""Each valid secret lengthens a header of every message."""
 SUBSCRIBERS_KNOWN_FOR = 30.0
 """Seconds until a process notices that somebody else began to listen for `analytics.captured`."""
+
+
+class TooManySecrets(Exception):
+    """So many secrets were replaced within a day that another is not taken; the message says until when."""
 
 
 def check_url(url: str) -> str:
@@ -38,7 +46,7 @@ def check_url(url: str) -> str:
 def is_trusted(url: str) -> bool:
     """Whether WEBHOOK_ALLOWED_HOSTS names the host of a URL."""
     parts = urlsplit(url)
-    return hosts.names_host(settings.WEBHOOK_ALLOWED_HOSTS, str(parts.hostname), parts.netloc)
+    return hosts.names_host(settings.WEBHOOK_ALLOWED_HOSTS, str(parts.hostname), parts.netloc, scheme=parts.scheme)
 
 
 def create(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[WebhookEndpoint, str]:
@@ -59,7 +67,10 @@ def create(organization_id: UUID, mode: str, given: dict[str, Any]) -> tuple[Web
 
 
 def update(endpoint: WebhookEndpoint, given: dict[str, Any]) -> WebhookEndpoint:
-    """Change what is given. A new secret is valid along with the old one for a day. DoesNotExist if it is deleted."""
+    """Change what is given. A new secret is valid along with the old one for a day.
+
+    Raises TooManySecrets, and DoesNotExist if the endpoint is deleted.
+    """
     with transaction.atomic():
         endpoint = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         changed = {name: given[name] for name in ("url", "events", "description") if name in given}
@@ -74,7 +85,7 @@ def update(endpoint: WebhookEndpoint, given: dict[str, Any]) -> WebhookEndpoint:
     return endpoint
 
 
-SECRET_FIELDS = ("secret", "previous_secret", "previous_secret_expires_at")
+SECRET_FIELDS = ("secret", "previous_secret", "previous_secret_expires_at", "older_secrets")
 SWITCH_FIELDS = ("is_enabled", "disabled_at", "disabled_reason", "failing_since")
 
 
@@ -85,9 +96,36 @@ def rotate_secret(endpoint: WebhookEndpoint, secret: str | None = None) -> tuple
 
 
 def _replace_secret(endpoint: WebhookEndpoint, secret: str) -> None:
-    endpoint.previous_secret = endpoint.secret
+    """Each secret that was replaced is valid for a day of its own. The same secret again replaces nothing."""
+    current = _opened(endpoint.secret)
+    if secret == current:
+        return
+    older = [(each, ends_at) for each, ends_at in _previous(endpoint) if each != secret]
+    if len(older) >= MOST_PREVIOUS:
+        raise TooManySecrets(f"Too many secrets are valid still; the next can be given from {render(older[-1][1])} on.")
+    endpoint.older_secrets = crypto.encrypt(json.dumps([(each, at.isoformat()) for each, at in older]) if older else "")
+    endpoint.previous_secret = crypto.encrypt(current)
     endpoint.previous_secret_expires_at = timezone.now() + BOTH_SECRETS_FOR
     endpoint.secret = crypto.encrypt(secret)
+
+
+def _previous(endpoint: WebhookEndpoint) -> list[tuple[str, datetime]]:
+    """The secrets that were replaced and are valid still, each with its end, the latest first."""
+    older = json.loads(_opened(endpoint.older_secrets) or "[]")
+    ends_at = endpoint.previous_secret_expires_at or timezone.now()
+    replaced = [
+        (_opened(endpoint.previous_secret), ends_at),
+        *((each, datetime.fromisoformat(at)) for each, at in older),
+    ]
+    return [(each, at) for each, at in replaced if each and at > timezone.now()]
+
+
+def _opened(ciphertext: str) -> str:
+    """A secret in the clear; nothing if its key is lost, which a new secret is the cure for."""
+    try:
+        return crypto.decrypt(ciphertext)
+    except crypto.Undecryptable:
+        return ""
 
 
 def _switch(endpoint: WebhookEndpoint, is_enabled: bool) -> None:
@@ -113,11 +151,7 @@ def delete(endpoint: WebhookEndpoint) -> None:
 
 def valid_secrets(endpoint: WebhookEndpoint) -> list[str]:
     """The secrets, in the clear, that messages are signed with now."""
-    valid = [crypto.decrypt(endpoint.secret)]
-    ends = endpoint.previous_secret_expires_at
-    if endpoint.previous_secret and ends is not None and ends > timezone.now():
-        valid.append(crypto.decrypt(endpoint.previous_secret))
-    return valid
+    return [crypto.decrypt(endpoint.secret), *(secret for secret, _ in _previous(endpoint))]
 
 
 def subscribes(events: Collection[str], kind: str) -> bool:

@@ -92,14 +92,22 @@ def rotate_key(key: ApiKey, *, keep_old_for: timedelta = timedelta(0)) -> tuple[
         key = ApiKey.objects.select_for_update().select_related(None).get(pk=key.pk)
         if state_of(key) != VALID:
             raise ValueError(f"{key} is {state_of(key)}: make a new key instead")
-        given = {"mode": key.mode, "scopes": key.scopes, "name": key.name, "expires_at": key.expires_at}
+        given = {"mode": key.mode, "scopes": key.scopes, "name": key.name, "expires_at": _end_given(key)}
         new, text = create_key(key.organization, **given)
         ends_at = timezone.now() + keep_old_for
+        if keep_old_for and (key.expires_at is None or ends_at < key.expires_at):
+            key.expires_at = ends_at
+        ApiKey.objects.filter(pk=key.pk).update(replaced_by=new, expires_at=key.expires_at)
         if not keep_old_for:
             revoke_key(key)
-        elif key.expires_at is None or ends_at < key.expires_at:
-            ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
     return new, text
+
+
+def _end_given(key: ApiKey) -> datetime | None:
+    """The end that a key was given, before rotating brought it nearer: the last of its successors has it."""
+    while key.replaced_by is not None:
+        key = key.replaced_by
+    return key.expires_at
 
 
 def state_of(key: ApiKey) -> str:

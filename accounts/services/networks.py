@@ -47,6 +47,11 @@ def consent_of(platform: str, extra_config: Mapping[str, Any]) -> Consent | None
     return registry.get(platform).consent_for(_stand_in(platform, extra_config))
 
 
+def with_consent() -> list[str]:
+    """The platforms that have such a way."""
+    return [platform for platform in registry.PLATFORMS if consent_of(platform, {}) is not None]
+
+
 def platform_of(network: SocialNetwork) -> Platform:
     """The adapter of an app's platform."""
     return registry.get(network.platform)

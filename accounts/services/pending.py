@@ -46,6 +46,10 @@ class Ended(Exception):
     """A pending session has expired, or was used; the message says which."""
 
 
+class Used(Ended):
+    """A pending session was used: accounts were connected by it."""
+
+
 class Unoffered(ValueError):
     """Ids that a pending session does not offer."""
 
@@ -169,7 +173,7 @@ def finalize(session: ConnectSession, ids: Sequence[str]) -> list[SocialAccount]
     if session.tenant_id:
         more["tenant_id"] = session.tenant_id
     with transaction.atomic():
-        _use_up(session)
+        _use_up(session, chosen=list(dict.fromkeys(ids)))
         # In one order, so that two sessions do not wait for each other's rows.
         made = {each: _connect(session, {**offered[each], **more}) for each in sorted(set(ids))}
     return [made[each] for each in dict.fromkeys(ids)]
@@ -179,20 +183,41 @@ def _connect(session: ConnectSession, given: Given) -> SocialAccount:
     return connections.connect(session.organization_id, session.mode, given, consented=True)[0]
 
 
-def _use_up(session: ConnectSession) -> None:
+def _use_up(session: ConnectSession, *, chosen: list[str]) -> None:
     rows = ConnectSession.objects.filter(pk=session.pk)
-    if not rows.filter(finalized_at=None, expires_at__gt=Now()).update(finalized_at=Now(), payload=""):
-        rows = rows.values_list("finalized_at", flat=True)
-        raise _ended(used=rows.first() is not None)
+    unused = rows.filter(finalized_at=None, expires_at__gt=Now())
+    if not unused.update(finalized_at=Now(), payload="", chosen=chosen):
+        raise _ended(rows.first() or session)
 
 
-def _ended(*, used: bool) -> Ended:
-    return Ended("The pending session was used already." if used else "The pending session has expired.")
+def _ended(session: ConnectSession) -> Ended:
+    if session.finalized_at is None:
+        return Ended("The pending session has expired.")
+    return Used(f"The pending session was used already: {outcome(session)}.")
+
+
+def outcome(session: ConnectSession) -> str:
+    """What a used session connected, and when."""
+    count = len(session.chosen)
+    what = "1 account was" if count == 1 else f"{count or 'some'} accounts were"
+    return f"{what} connected at {session.finalized_at:%Y-%m-%d %H:%M} UTC"
+
+
+def connected(session: ConnectSession) -> list[SocialAccount]:
+    """What a used session connected, as far as it is still connected."""
+    alive = SocialAccount.objects.filter(
+        organization_id=session.organization_id,
+        mode=session.mode,
+        platform=session.social_network.platform,
+        deleted_at=None,
+        network_unique_id__in=session.chosen,
+    )
+    return sorted(alive, key=lambda account: session.chosen.index(account.network_unique_id))
 
 
 def _payload(session: ConnectSession) -> Mapping[str, Any]:
     if session.finalized_at is not None or session.expires_at <= timezone.now() or not session.payload:
-        raise _ended(used=session.finalized_at is not None)
+        raise _ended(session)
     payload: Mapping[str, Any] = json.loads(crypto.decrypt(session.payload))
     return payload
 

@@ -7,16 +7,20 @@ from django.urls import reverse
 
 from platforms import hosts
 
+EXAMPLE = "https://app.example.com/connected"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def check_redirect_url(url: str) -> str:
     """A caller's URL in canonical form; ValueError if nobody may be sent there."""
-    checked = hosts.check_public_url(url, allowed=settings.CONNECT_REDIRECT_HOSTS)
+    named = settings.CONNECT_REDIRECT_HOSTS
+    checked = hosts.check_public_url(url, allowed=named, example=EXAMPLE)
     parts = urlsplit(checked)
     host = str(parts.hostname)
-    if not hosts.names_host(settings.CONNECT_REDIRECT_HOSTS, host, parts.netloc):
-        raise ValueError(f"must be on a host that CONNECT_REDIRECT_HOSTS names; {host} is none")
+    if not hosts.names_host(named, host, parts.netloc, scheme=parts.scheme):
+        elsewhere = any(name.startswith(f"{host}:") for name in named)
+        why = f"it names {host} with another port" if elsewhere else f"{parts.netloc} is none"
+        raise ValueError(f"must be on a host that CONNECT_REDIRECT_HOSTS names; {why}")
     if parts.scheme != "https" and host not in LOOPBACK:
         raise ValueError("must be an https URL, but for localhost")
     return checked

@@ -15,7 +15,7 @@ SECRETS: Sequence[tuple[type[models.Model], Sequence[str]]] = (
     (SocialAccount, ("access_token", "refresh_token", "app_password")),
     (SocialNetwork, ("client_secret",)),
     (ConnectSession, ("verifier", "payload")),
-    (WebhookEndpoint, ("secret", "previous_secret")),
+    (WebhookEndpoint, ("secret", "previous_secret", "older_secrets")),
 )
 CHUNK = 500
 

@@ -171,6 +171,14 @@ def test_disabling_asks_first_and_can_be_undone(staff: Any, status_of: Any) -> N
     assert list(LogEntry.objects.order_by("id").values_list("change_message", flat=True)) == ["Disabled.", "Enabled."]
 
 
+def test_enabling_cures_no_dead_token_and_says_so(staff: Any, status_of: Any) -> None:
+    account = SocialAccountFactory(status=Status.REVOKED)
+    staff.post(page(account, "disable"))
+    answer = staff.post(page(account, "enable"), follow=True)
+    assert status_of(account) == "revoked"
+    assert "is revoked, as it was before" in answer.content.decode()
+
+
 def test_only_what_is_disabled_can_be_enabled(staff: Any, status_of: Any) -> None:
     account = SocialAccountFactory(status=Status.REVOKED)
     staff.post(page(account, "enable"))

@@ -17,6 +17,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from accounts.models import ApiKey, AuditEntry, Organization, SocialAccount
 from accounts.services import audit, keys
+from accounts.tests.consents import Walk, network
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory, SocialNetworkFactory, make_key
 from postfuze.api.viewsets import OrganizationViewSet
 
@@ -119,7 +120,7 @@ def test_a_write_that_cannot_be_noted_stays_done_and_is_in_the_log(
         raise failure
 
     account = SocialAccountFactory()
-    monkeypatch.setattr(AuditEntry, "save", fails)
+    monkeypatch.setattr(AuditEntry.objects, "bulk_create", fails)
     with caplog.at_level(logging.ERROR):
         assert client_for(account).delete(f"{URL}/{account.pk}").status_code == 204
     account.refresh_from_db()
@@ -149,14 +150,27 @@ def test_long_names_of_many_fields_are_cut() -> None:
         ("posts/{id}/targets/{target_id}", None, {"id": "7", "target_id": "9"}, ("target", "9")),
         ("social-accounts/{id}/imports", {"id": "5"}, {"id": "7"}, ("import", "5")),
         ("social-networks/{platform}/auth-url", {"auth_url": "u"}, {"platform": "x"}, ("social_network", "x")),
-        ("social-accounts/pending/{token}/finalize", {"account_ids": []}, {"token": SECRET}, ("finalize", "")),
+        ("social-accounts/pending/{token}/finalize", {}, {"token": SECRET}, ("finalize", "")),
         ("things", [], {}, ("thing", "")),
     ],
 )
 def test_what_a_call_was_about_is_told_by_its_answer_or_its_path(
     path: str, answered: Any, ids: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    assert audit._object_of(path.split("/"), answered, ids) == expected
+    assert audit._objects_of(path.split("/"), answered, ids) == [expected]
+
+
+def test_each_account_that_a_consent_connected_is_found_by_its_id(walk: Walk, organization: Any, staff: Any) -> None:
+    network(organization, "youtube")
+    token = walk.pending("youtube")
+    ids = walk.finalize(token, *(each["id"] for each in walk.offered(token)["data"]))["account_ids"]
+    assert len(ids) == 2
+    action = "POST /api/v1/social-accounts/pending/{token}/finalize"
+    for account_id in ids:
+        assert entries(object_id=account_id) == [(action, account_id)]
+        assert AuditEntry.objects.get(object_id=account_id).object_kind == "social_account"
+        found = staff.get(listing(AuditEntry), {"q": account_id}).content.decode()
+        assert account_id in found and token not in found
 
 
 def patterns(resolver: Any) -> Any:

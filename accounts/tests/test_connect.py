@@ -135,36 +135,6 @@ def test_without_a_redirect_url_the_person_goes_on_to_our_page(walk: Walk, organ
 # --- beginning -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.example/done",
-        "https://customer.example.evil.example/",
-        "https://customer.example@evil.example/",
-        "https://evil.example\\@customer.example/",
-        "http://customer.example/",
-        "javascript://customer.example/%0aalert(1)",
-        "//customer.example/",
-        "/done",
-        "https://customer.example/#fragment",
-        "https://customer.example/\r\nX: y",
-        "https://127.0.0.1/",
-        "https://customer.example?".ljust(2000, "a"),
-    ],
-)
-def test_nobody_is_sent_to_a_host_that_is_not_allowed(walk: Walk, organization: Any, url: str) -> None:
-    network(organization, "x")
-    body = walk.begin(status=400, redirect_url=url)
-    assert [each["field"] for each in body["errors"]] == ["redirect_url"]
-    assert not ConnectSession.objects.exists()
-
-
-def test_localhost_may_be_named_without_https(walk: Walk, organization: Any, settings: Any) -> None:
-    settings.CONNECT_REDIRECT_HOSTS = ["localhost:3000"]
-    network(organization, "x")
-    assert walk.begin(redirect_url="http://localhost:3000/done")["auth_url"]
-
-
 def test_a_host_that_is_no_longer_allowed_is_not_gone_to(walk: Walk, organization: Any, settings: Any) -> None:
     network(organization, "x")
     state, denied = walk.state(redirect_url=BACK), walk.state(redirect_url=BACK)
@@ -203,7 +173,8 @@ def test_a_state_is_used_once(walk: Walk, organization: Any) -> None:
     state = walk.state(redirect_url=BACK)
     assert "pending" in query_of(walk.back(state)["Location"])
     transport = walk.answer(Replay([]))
-    assert failed(walk.back(state))["error"] == "state_used"
+    told = failed(walk.back(state))
+    assert told["error"] == "state_used" and told["error_description"].endswith("nothing is connected by it yet.")
     assert transport.asked == []
 
 

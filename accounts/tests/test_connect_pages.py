@@ -1,7 +1,7 @@
 """The pages on which a person chooses accounts: what they say, what they may not do, and for whom they open."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.connect_pages import FAILURES
 from accounts.models import ConnectSession, SocialAccount, WebhookEvent
 from accounts.services import consent
-from accounts.tests.consents import Walk, good, network, query_of
+from accounts.tests.consents import HTML, Walk, good, network, query_of
 from accounts.tests.factories import SocialAccountFactory
 from platforms.tests.replay import Replay
 
@@ -38,14 +38,55 @@ def test_a_person_chooses_and_is_told_what_was_connected(walk: Walk, organizatio
     assert page.status_code == 200
     assert FIRST in page.content.decode() and SECOND in page.content.decode()
     assert organization.name in page.content.decode()
-    done = browser.post("/connect", {"pending": token, "ids": [SECOND]})
+    done = browser.post("/connect", {"pending": token, "ids": [SECOND]}, follow=True)
     assert done.status_code == 200 and "1 account connected" in done.content.decode()
     account = SocialAccount.objects.get()
     assert (account.network_unique_id, account.tenant_id) == (SECOND, "tenant-7")
     assert WebhookEvent.objects.get().type == "account.connected"
-    again = browser.post("/connect", {"pending": token, "ids": [FIRST]})
-    assert again.status_code == 410 and "used" in again.content.decode()
-    assert SocialAccount.objects.count() == 1
+
+
+def test_who_comes_back_reloads_or_clicks_twice_is_told_what_was_connected_and_when(
+    walk: Walk, organization: Any, browser: Client
+) -> None:
+    token = hosted(walk, organization)
+    first = browser.post("/connect", {"pending": token, "ids": [SECOND, FIRST]})
+    assert (first.status_code, first["Location"]) == (303, f"/connect?pending={token}")
+    ConnectSession.objects.update(finalized_at=datetime(2026, 11, 26, 7, 30, tzinfo=UTC))
+    for page in (
+        browser.get(first["Location"]),
+        browser.get(first["Location"]),
+        browser.post("/connect", {"pending": token, "ids": [FIRST]}, follow=True),
+    ):
+        text = page.content.decode()
+        assert page.status_code == 200 and "2 accounts connected" in text
+        assert "2 accounts were connected at 2026-11-26 07:30 UTC" in text and "Nothing" not in text
+    assert SocialAccount.objects.count() == WebhookEvent.objects.count() == 2
+
+
+def test_who_comes_back_to_the_platforms_answer_is_told_what_came_of_it(
+    walk: Walk, organization: Any, browser: Client
+) -> None:
+    network(organization, "youtube")
+    walk.answer(Replay(good("youtube").turns))
+    state = walk.state("youtube")
+    token = query_of(walk.back(state)["Location"])["pending"]
+
+    def back() -> str:
+        return browser.get(walk.back(state, headers=HTML)["Location"]).content.decode()
+
+    assert "This consent was answered before" in back() and "Nothing was connected" not in back()
+    browser.post("/connect", {"pending": token, "ids": [FIRST]})
+    account = SocialAccount.objects.get()
+    assert "1 account connected" in back() and "1 account was connected at" in back()
+    assert account.display_name and account.display_name not in back()
+    for other in ("", "nonsense", state[:-2]):
+        page = browser.get("/connect/failed", {"error": "state_used", "state": other}).content.decode()
+        assert "connected at" not in page
+
+
+def test_a_handle_has_one_at_sign(walk: Walk, organization: Any, browser: Client) -> None:
+    page = browser.get("/connect", {"pending": hosted(walk, organization)}).content.decode()
+    assert "@acme" in page and "@@" not in page
 
 
 def test_what_is_connected_already_is_marked(walk: Walk, organization: Any, browser: Client) -> None:
@@ -67,7 +108,8 @@ def test_a_choice_that_is_none_is_asked_for_again(
     page = browser.post("/connect", {"pending": token, "ids": ids})
     assert page.status_code == 200 and 'role="alert"' in page.content.decode()
     assert not SocialAccount.objects.exists()
-    assert browser.post("/connect", {"pending": token, "ids": [FIRST]}).status_code == 200
+    done = browser.post("/connect", {"pending": token, "ids": [FIRST]}, follow=True)
+    assert "1 account connected" in done.content.decode()
 
 
 def test_a_page_asks_nobody_else_runs_no_script_and_is_kept_by_nobody(
@@ -75,7 +117,7 @@ def test_a_page_asks_nobody_else_runs_no_script_and_is_kept_by_nobody(
 ) -> None:
     token = hosted(walk, organization)
     pages = [browser.get("/connect", {"pending": token}), browser.get("/connect/failed", {"error": "access_denied"})]
-    pages.append(browser.post("/connect", {"pending": token, "ids": [FIRST]}))
+    pages.append(browser.post("/connect", {"pending": token, "ids": [FIRST]}, follow=True))
     for page in pages:
         policy, text = page["Content-Security-Policy"], page.content.decode()
         assert policy.startswith("default-src 'none'; style-src 'nonce-") and "script" not in policy

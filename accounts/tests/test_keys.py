@@ -196,6 +196,18 @@ def test_rotating_never_lengthens_a_keys_life_and_may_end_it_at_once(capsys: Any
     assert ApiKey.objects.get(pk=gone.pk).revoked_at is not None
 
 
+@pytest.mark.parametrize("days", [None, 90])
+def test_a_key_rotated_again_in_its_grace_gets_the_end_that_it_had_itself(client_for: Any, days: int | None) -> None:
+    end = None if days is None else timezone.now() + timedelta(days=days)
+    old, old_text = make_key(expires_at=end)
+    lost, _ = keys.rotate_key(old, keep_old_for=timedelta(hours=1))
+    keys.rotate_key(lost, keep_old_for=timedelta(hours=1))
+    found, text = keys.rotate_key(old, keep_old_for=timedelta(days=7))
+    assert (lost.expires_at, found.expires_at) == (end, end)
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        assert [client_for(each).get(URL).status_code for each in (text, old_text)] == [200, 401]
+
+
 @pytest.mark.parametrize(
     ("spoil", "options", "says"),
     [

@@ -28,7 +28,7 @@ def test_what_is_chosen_is_connected_and_the_session_is_over(walk: Walk, organiz
     walk.finalize(token, "UCacmeAnalyticsDemo00002")
     assert SocialAccount.objects.get().network_unique_id == "UCacmeAnalyticsDemo00002"
     assert "used" in walk.finalize(token, "UCacmeAnalyticsDemo00001", status=404)["detail"]
-    assert "used" in walk.offered(token, 404)["detail"]
+    assert "used already: 1 account was connected at" in walk.offered(token, 404)["detail"]
     assert SocialAccount.objects.count() == told() == 1
     assert ConnectSession.objects.get().payload == ""
 

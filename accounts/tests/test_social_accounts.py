@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import SocialAccount, WebhookEvent
-from accounts.services import crypto
+from accounts.services import connections, crypto
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory, make_key
 from accounts.tests.social_accounts import BLUESKY, URL, X, url
 from platforms.sandbox.tokens import sign_jwt
@@ -207,6 +207,36 @@ def test_an_account_is_disabled_and_enabled_again(api: Any, organization: Any) -
     for status in ("disabled", "disabled", "active", "active"):
         response = api.patch(url(account), {"status": status})
         assert (response.status_code, response.json()["status"]) == (200, status)
+
+
+@pytest.mark.parametrize("status", ["token_expired", "revoked"])
+@pytest.mark.parametrize("door", ["api", "service"])
+def test_an_account_that_was_dead_before_it_was_disabled_is_dead_when_it_is_enabled(
+    api: Any, organization: Any, status: str, door: str
+) -> None:
+    account = SocialAccountFactory(organization=organization, status=status)
+    for _ in range(2):
+        if door == "api":
+            assert api.patch(url(account), {"status": "disabled"}).json()["status"] == "disabled"
+        else:
+            connections.disable(account)
+    response = api.patch(url(account), {"status": "active"})
+    assert (response.status_code, response.json()["status"]) == (200, status)
+    assert api.patch(url(account), {"status": "active"}).status_code == 409
+    assert events() == []
+    assert api.patch(url(account), {"access_token": "a-newer-token"}).json()["status"] == "active"
+    assert events() == ["account.connected"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_new_tokens_cure_a_dead_account_also_while_it_is_disabled(api: Any, organization: Any, together: bool) -> None:
+    account = SocialAccountFactory(organization=organization, status="revoked")
+    api.patch(url(account), {"status": "disabled"})
+    given = {"access_token": "a-newer-token"}
+    if not together:
+        assert api.patch(url(account), given).json()["status"] == "disabled"
+        given = {}
+    assert api.patch(url(account), {"status": "active", **given}).json()["status"] == "active"
 
 
 @pytest.mark.parametrize("status", ["token_expired", "revoked"])

@@ -7,7 +7,9 @@ import pytest
 
 from accounts.models import SocialNetwork
 from accounts.services import crypto
+from accounts.tests.consents import Walk
 from accounts.tests.factories import SocialNetworkFactory
+from platforms import registry
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/social-networks"
@@ -150,3 +152,12 @@ def test_apps_are_filtered_by_platform_and_listed_in_a_fixed_number_of_queries(
     (found,) = api.get(URL, {"platform": "reddit"}).json()["data"]
     assert found["platform"] == "reddit"
     assert "platform" in errors(api.get(URL, {"platform": "myspace"}))
+
+
+def test_the_documentation_offers_the_platforms_that_have_a_consent(walk: Walk, organization: Any, client: Any) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    [platform] = document["paths"]["/api/v1/social-networks/{platform}/auth-url"]["post"]["parameters"]
+    offered = platform["schema"]["enum"]
+    assert {"x", "tiktok", "reddit"} <= set(offered)
+    for key in registry.PLATFORMS:
+        walk.begin(key, status=404 if key in offered else 400)

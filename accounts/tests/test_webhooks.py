@@ -195,6 +195,53 @@ def test_a_secret_of_the_callers_own_can_be_rotated_to(api: Any, organization: A
     assert api.post(f"{url}/rotate-secret", {"nonsense": 1}).status_code == 400
 
 
+def test_the_same_secret_again_ends_none(api: Any, organization: Any) -> None:
+    endpoint = WebhookEndpointFactory(organization=organization)
+    url, given = f"{URL}/{endpoint.pk}", {"signing_secret": secret_of(40)}
+    ends_at = api.patch(url, given).json()["previous_secret_expires_at"]
+    assert api.patch(url, given).json()["previous_secret_expires_at"] == ends_at
+    assert api.post(f"{url}/rotate-secret", given).json()["signing_secret"] == secret_of(40)
+    endpoint.refresh_from_db()
+    assert endpoints.valid_secrets(endpoint) == [secret_of(40), SECRET]
+
+
+def test_each_secret_that_is_replaced_has_a_day_of_its_own() -> None:
+    endpoint = WebhookEndpointFactory()
+    began = timezone.now()
+    secrets = [SECRET]
+    for hour in (0, 8, 16):
+        with time_machine.travel(began + timedelta(hours=hour), tick=False):
+            endpoint, secret = endpoints.rotate_secret(endpoint)
+        secrets.insert(0, secret)
+    for hour, valid in ((23, 4), (25, 3), (33, 2), (41, 1)):
+        with time_machine.travel(began + timedelta(hours=hour), tick=False):
+            assert endpoints.valid_secrets(endpoint) == secrets[:valid]
+
+
+def test_a_secret_that_comes_back_is_valid_once() -> None:
+    endpoint, second = endpoints.rotate_secret(WebhookEndpointFactory())
+    endpoint, _ = endpoints.rotate_secret(endpoint, SECRET)
+    assert endpoints.valid_secrets(endpoint) == [SECRET, second]
+
+
+def test_so_many_secrets_a_day_are_refused_that_none_is_ended_early(api: Any, organization: Any) -> None:
+    endpoint = WebhookEndpointFactory(organization=organization)
+    url = f"{URL}/{endpoint.pk}/rotate-secret"
+    answers = [api.post(url) for _ in range(endpoints.MOST_PREVIOUS + 1)]
+    assert [each.status_code for each in answers[-2:]] == [200, 409]
+    endpoint.refresh_from_db()
+    assert endpoints.valid_secrets(endpoint)[-1] == SECRET
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        assert api.post(url).status_code == 200
+
+
+def test_a_secret_whose_key_is_lost_can_be_replaced(settings: Any) -> None:
+    endpoint = WebhookEndpointFactory()
+    settings.TOKEN_ENCRYPTION_KEYS = ["MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="]
+    endpoint, secret = endpoints.rotate_secret(endpoint)
+    assert endpoints.valid_secrets(endpoint) == [secret]
+
+
 def test_a_deleted_endpoint_is_gone_with_its_deliveries(api: Any, organization: Any) -> None:
     endpoint = WebhookEndpointFactory(organization=organization)
     deliver(endpoint)

@@ -208,6 +208,15 @@ def test_plain_http_is_for_hosts_that_are_allowed() -> None:
             check_public_url(url, allowed=allowed)
 
 
+def test_the_usual_port_of_a_host_that_is_allowed_may_be_named() -> None:
+    allowed = ["a:443", "b:80"]
+    assert check_public_url("https://a/x", allowed=allowed) == check_public_url("https://a:443/x", allowed=allowed)
+    assert check_public_url("http://b/x", allowed=allowed) == "http://b/x"
+    for url in ("https://a:8443/x", "http://a/x", "https://b/x"):
+        with pytest.raises(ValueError, match="must"):
+            check_public_url(url, allowed=allowed)
+
+
 def test_a_name_without_an_address_does_not_resolve_privately() -> None:
     assert not resolves_privately("no-such-host.invalid", 443)
     assert not resolves_privately("a..b", 443)

@@ -41,6 +41,13 @@ def test_the_process_wins_over_the_file(monkeypatch: Any, tmp_path: Path) -> Non
         (env.boolean, "0", False),
         (env.names, " a, b,,", ["a", "b"]),
         (env.share, "0.25", 0.25),
+        (env.hosts, "App.example.com., .example.com,[::1],*", ["app.example.com", ".example.com", "[::1]", "*"]),
+        (env.hosts_and_ports, "App.example.com.,localhost:3000", ["app.example.com", "localhost:3000"]),
+        (
+            env.hosts_and_ports,
+            "a.example:0443,127.0.0.1:80,[::1],::1,[::1]:80",
+            ["a.example:443", "127.0.0.1:80", "::1", "::1", "[::1]:80"],
+        ),
         (env.origin, "http://127.0.0.1:9002/fb/", "http://127.0.0.1:9002/fb"),
         (env.host_map, "", {}),
         (
@@ -78,6 +85,12 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (env.graph_version, "26.0"),
         (env.monthly_version, "202613"),
         (env.hosts, " , "),
+        *((env.hosts, wrong) for wrong in ("https://x.com", "*.example.com", "x.com:8000", "x.com/", "::1", "x y")),
+        *(
+            (env.hosts_and_ports, f"a.com,{wrong}")
+            for wrong in ("https://x.com", "*.example.com", "*", ".x.com", "x.com/")
+        ),
+        *((env.hosts_and_ports, wrong) for wrong in ("x.com:0", "x.com:70000", "x.com:", "me@x.com", "bücher.example")),
         (env.origin, "127.0.0.1:9001"),
         (env.origin, "ftp://x"),
         (env.origin, "http://x:99999"),

@@ -29,7 +29,15 @@ def read(**environment: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("SECRET_KEY", ""), ("TOKEN_ENCRYPTION_KEYS", "short"), ("PLATFORM_HOST_MAP", "nonsense")]
+    ("name", "value"),
+    [
+        ("SECRET_KEY", ""),
+        ("TOKEN_ENCRYPTION_KEYS", "short"),
+        ("PLATFORM_HOST_MAP", "nonsense"),
+        ("ALLOWED_HOSTS", "https://x.com"),
+        ("CONNECT_REDIRECT_HOSTS", "*.example.com"),
+        ("WEBHOOK_ALLOWED_HOSTS", "http://x"),
+    ],
 )
 def test_a_wrong_variable_ends_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
     found = start("manage.py", "migrate", **{name: value})

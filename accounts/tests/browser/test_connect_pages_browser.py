@@ -49,6 +49,9 @@ def test_accounts_are_chosen_by_keyboard_and_connected(phone: Page, token: str) 
     phone.keyboard.press("Enter")
     expect(phone.get_by_role("status")).to_have_text("1 account connected")
     assert SocialAccount.objects.get().display_name == "Corner Cafe"
+    for come_back in (phone.reload, phone.go_back):
+        come_back()
+        expect(phone.get_by_role("status")).to_have_text("1 account connected")
 
 
 def test_nothing_ticked_is_told_and_can_be_mended_with_a_finger(phone: Page, token: str) -> None:

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0005_connect_sessions"),
+        ("accounts", "0009_chosen_accounts"),
     ]
 
     operations = [
