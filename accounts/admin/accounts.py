@@ -12,11 +12,13 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilte
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from accounts.connect_serializers import SocialNetworkUpsert
 from accounts.models import SocialAccount, SocialNetwork, Status
 from accounts.selectors import as_uuid
-from accounts.services import connections, crypto, health
+from accounts.services import connections, crypto, health, networks
 from platforms import errors
 from postfuze.admin import Admin, DaysFilter, link_to
+from postfuze.api.problems import flatten
 
 PROBE_SECONDS = 10.0
 SECRETS = ("access_token", "refresh_token")
@@ -237,13 +239,12 @@ class SocialAccountAdmin(Admin):
 
 
 class NetworkForm(forms.ModelForm):
-    """The secret goes in and never comes out."""
+    """Takes what the API takes. The secret goes in and never comes out."""
 
     new_secret = forms.CharField(
         label="Client secret",
         required=False,
         strip=True,
-        max_length=2000,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text="Stored encrypted and never shown. Empty: the one that is stored stays.",
     )
@@ -261,6 +262,37 @@ class NetworkForm(forms.ModelForm):
             "extra_config",
             "is_enabled",
         )
+
+    def clean(self) -> dict[str, Any]:
+        """By the rules of the API. A field that is emptied has its default."""
+        cleaned = super().clean()
+        for name, default in {"scopes": [], "extra_config": {}}.items():
+            cleaned[name] = default if cleaned.get(name) is None else cleaned[name]
+        identity = {name: self._given_once(name) for name in ("organization", "mode", "platform")}
+        body = {name: cleaned[name] for name in SocialNetworkUpsert().fields if name in cleaned}
+        secret = {"client_secret": cleaned["new_secret"]} if cleaned.get("new_secret") else {}
+        given = SocialNetworkUpsert(data={**body, **secret, "platform": identity["platform"]})
+        if not given.is_valid():
+            self._refuse(given.errors)
+            return cleaned
+        try:
+            networks.require_secret(identity, given.validated_data)
+        except networks.SecretMissing as error:
+            self.add_error("new_secret", str(error))
+        return cleaned | {name: given.validated_data[name] for name in body}
+
+    def _given_once(self, name: str) -> Any:
+        return self.cleaned_data.get(name) if self.instance._state.adding else getattr(self.instance, name)
+
+    def _refuse(self, errors: Any) -> None:
+        """Say what the API would, at the fields that are shown, unless they were refused for themselves."""
+        refused = set(self.errors)
+        for error in flatten(errors):
+            name, _, inner = error["field"].partition(".")
+            name = "new_secret" if name == "client_secret" else name
+            if name not in refused:
+                text = f"{inner}: {error['message']}" if inner else error["message"]
+                self.add_error(name if name in self.fields else None, text)
 
     def save(self, commit: bool = True) -> SocialNetwork:
         if self.cleaned_data["new_secret"]:
