@@ -22,7 +22,13 @@ from postfuze.api.problems import flatten
 
 PROBE_SECONDS = 10.0
 SECRETS = ("access_token", "refresh_token")
-STATUS_COLOURS = {"active": "success", "token expired": "warning", "revoked": "danger", "disabled": "info"}
+STATUS_COLOURS = {
+    "active": "success",
+    "token expired": "warning",
+    "revoked": "danger",
+    "disabled": "info",
+    "deleted": "danger",
+}
 
 
 def error_codes(base: type[errors.PlatformError] = errors.PlatformError) -> set[str]:
@@ -161,8 +167,18 @@ class SocialAccountAdmin(Admin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # accounts are connected with tokens, through the API
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not of a deleted account."""
+        deleted = isinstance(obj, SocialAccount) and obj.deleted_at is not None
+        return not deleted and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: SocialAccount | None = None) -> bool:
         return False
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        """No buttons on the page of a deleted account: none of them would do anything."""
+        alive = SocialAccount.objects.filter(pk=as_uuid(str(object_id)), deleted_at=None)
+        return super().get_actions_detail(request, object_id) if alive.exists() else []
 
     def save_model(self, request: HttpRequest, obj: SocialAccount, form: forms.ModelForm, change: bool) -> None:
         """Only what was changed: tokens may have been renewed since the form was shown."""
@@ -170,6 +186,8 @@ class SocialAccountAdmin(Admin):
 
     @display(description="status", label=STATUS_COLOURS)
     def status_label(self, account: SocialAccount) -> str:
+        if account.deleted_at is not None:
+            return "deleted"
         return Status(account.status).label.lower()
 
     # --- probing -------------------------------------------------------------

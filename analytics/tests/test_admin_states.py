@@ -54,3 +54,12 @@ def test_accounts_and_targets_are_named_as_their_platform_writes_itself(client: 
         ("", "Google Business Profile Acme Cafe"),
     ):
         assert name in client.get(f"/admin/{address}").content.decode()
+
+
+def test_the_first_pages_numbers_and_the_lists_they_lead_to_agree(client: Any) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    for status in ("active", "revoked"):
+        SocialAccountFactory(status=status)
+        SocialAccountFactory(status=status, deleted_at=timezone.now())
+    for card in client.get("/admin/").context["statuses"]:
+        assert client.get(card["url"]).context["cl"].result_count == card["number"]
