@@ -122,6 +122,14 @@ class Admin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """By filters only: whoever asks how a column begins, letter by letter, learns it, and be it a secret."""
+        for each in self.get_list_filter(request):
+            name = each[0] if isinstance(each, list | tuple) else getattr(each, "parameter_name", each)
+            if lookup == name or lookup.startswith((f"{name}__", f"{name}_from", f"{name}_to")):
+                return bool(super().lookup_allowed(lookup, value, request))
+        return False
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

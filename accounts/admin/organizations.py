@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -148,7 +149,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     list_display = ("__str__", "name", "organization_link", "mode", "scope_list", "state", "last_used_at", "created_at")
     list_select_related = ("organization",)
-    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter))
+    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter), ("organization", AutocompleteSelectFilter))
     sortable_by = ("last_used_at", "created_at")
     search_fields = ("prefix",)
     search_help_text = "The twelve characters after sk_live_ or sk_test_, or part of a name"
