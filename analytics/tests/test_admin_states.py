@@ -8,8 +8,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from accounts.tests.factories import SocialAccountFactory
-from analytics.models import ImportJob, ImportSchedule, Target
-from analytics.tests.factories import TargetFactory
+from analytics.models import ImportJob, ImportSchedule, Post, PostAnalytics, Target
+from analytics.services import posts
+from analytics.tests.factories import PostAnalyticsFactory, PostFactory, TargetFactory
+from postfuze.admin import list_url
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +65,23 @@ def test_the_first_pages_numbers_and_the_lists_they_lead_to_agree(client: Any) -
         SocialAccountFactory(status=status, deleted_at=timezone.now())
     for card in client.get("/admin/").context["statuses"]:
         assert client.get(card["url"]).context["cl"].result_count == card["number"]
+
+
+def test_what_is_deleted_is_found_by_its_reference_and_its_platforms_id(client: Any) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    snapshot = PostAnalyticsFactory(target=TargetFactory(post=PostFactory(external_ref="launch")))
+    target = snapshot.target
+    empty = PostFactory(external_ref="launch", deleted_at=timezone.now())
+    posts.delete(target.post)
+    again = TargetFactory(post=PostFactory(external_ref="launch"), platform_post_id=target.platform_post_id)
+
+    def found(model: Any, term: str, **query: Any) -> set[Any]:
+        answer = client.get(list_url(model, q=term, **query))
+        return set(answer.context["cl"].result_list)
+
+    for term in ("launch", str(target.platform_post_id)):
+        assert found(Target, term) == {target, again}
+        assert found(Target, term, deleted_at__isempty=0) == {target}
+        assert found(PostAnalytics, term) == {snapshot}
+    assert found(Post, "launch") == {target.post, again.post, empty}
+    assert found(Post, str(target.platform_post_id)) == {target.post, again.post}
