@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import DataError, connections
@@ -233,6 +234,14 @@ class ReadOnlyAdmin(Admin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Django's page, which tells nobody."""
+    answer = admin.site.password_change(request)
+    if request.method == "POST" and answer.status_code == 302:
+        admin.site.get_model_admin(get_user_model()).log_change(request, request.user, "Changed their own password.")
+    return answer
 
 
 def list_url(model: type[Model] | str, **query: object) -> str:

@@ -217,10 +217,8 @@ class SocialAccountAdmin(Admin):
 
     @admin.action(description="Disable", permissions=["change"])
     def disable_selected(self, request: HttpRequest, queryset: QuerySet[SocialAccount]) -> None:
-        alive = [account for account in queryset if account.deleted_at is None]
-        for account in alive:
-            self._disable(request, account)
-        messages.success(request, f"Disabled: {', '.join(map(str, alive)) or 'none'}.")
+        disabled = [account for account in queryset if self._disable(request, account)]
+        messages.success(request, f"Disabled: {', '.join(map(str, disabled)) or 'none'}.")
 
     @action(description="Disable", url_path="disable", permissions=["change"], icon="block")
     def disable(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -231,14 +229,16 @@ class SocialAccountAdmin(Admin):
             text = "Its platform is not called any more. What was collected stays, and is served."
             return self.confirm(request, account, title="Disable this account?", text=text, button="Disable")
         else:
-            self._disable(request, account)
-            messages.success(request, f"{account} is disabled.")
+            done = self._disable(request, account)
+            messages.success(request, f"{account} is disabled." if done else f"{account} was disabled.")
         return self.back_to(account)
 
-    def _disable(self, request: HttpRequest, account: SocialAccount) -> None:
+    def _disable(self, request: HttpRequest, account: SocialAccount) -> bool:
         with transaction.atomic():
-            connections.disable(account)
-            self.log_change(request, account, "Disabled.")
+            disabled = connections.disable(account)
+            if disabled:
+                self.log_change(request, account, "Disabled.")
+        return disabled
 
     @action(description="Enable", url_path="enable", permissions=["change"], icon="check_circle")
     def enable(self, request: HttpRequest, object_id: str) -> HttpResponse:

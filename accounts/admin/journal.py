@@ -58,10 +58,10 @@ class GateAdmin(ReadOnlyAdmin):
         return self.back_to(gate)
 
     def _open(self, request: HttpRequest, chosen: list[Gate]) -> int:
-        opened = gates.open_now(gate.pk for gate in chosen)
-        for gate in chosen:
+        opened = [gate for gate in chosen if gates.open_now([gate.pk])]
+        for gate in opened:
             self.log_change(request, gate, "Opened.")
-        return opened
+        return len(opened)
 
 
 def until(instant: datetime) -> str | None:

@@ -212,10 +212,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        chosen = list(queryset)
-        for key in chosen:
-            self._revoke(request, key)
-        messages.success(request, f"Revoked: {', '.join(str(key) for key in chosen)}.")
+        revoked = [key for key in queryset if self._revoke(request, key)]
+        messages.success(request, f"Revoked: {', '.join(map(str, revoked)) or 'none'}.")
 
     @action(description="Revoke", url_path="revoke", permissions=["revoke"], icon="key_off")
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -223,11 +221,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             text = "Whoever uses this key is refused from now on. A revoked key never comes back."
             return self.confirm(request, key, title="Revoke this key?", text=text, button="Revoke")
-        self._revoke(request, key)
-        messages.success(request, f"{key} is revoked.")
+        done = self._revoke(request, key)
+        messages.success(request, f"{key} is revoked." if done else f"{key} was revoked.")
         return self.back_to(key)
 
-    def _revoke(self, request: HttpRequest, key: ApiKey) -> None:
+    def _revoke(self, request: HttpRequest, key: ApiKey) -> bool:
         with transaction.atomic():
-            keys.revoke_key(key)
-            self.log_change(request, key, "Revoked.")
+            revoked = keys.revoke_key(key)
+            if revoked:
+                self.log_change(request, key, "Revoked.")
+        return revoked

@@ -113,6 +113,9 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         verb = "Enable" if on else "Disable"
         if request.method != "POST":
             return self.confirm(request, endpoint, title=title, text=text, button=verb)
+        if endpoint.is_enabled == on:
+            messages.success(request, f"{endpoint} was {verb.lower()}d.")
+            return self.back_to(endpoint)
         endpoints.update(endpoint, {"is_enabled": on})
         self.log_change(request, endpoint, f"{verb}d.")
         messages.success(request, f"{endpoint} is {verb.lower()}d.")
@@ -186,12 +189,11 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return self.back_to(delivery)
 
     def _redeliver(self, request: HttpRequest, chosen: QuerySet[WebhookDelivery]) -> None:
-        rows = list(chosen)
-        due = redelivery.redeliver_later(WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows]))
-        for row in rows:
+        due = [row for row in chosen if redelivery.redeliver_later(WebhookDelivery.objects.filter(pk=row.pk))]
+        for row in due:
             self.log_change(request, row, "Redelivered.")
         if due:
-            messages.success(request, f"On {'its' if due == 1 else 'their'} way: {due}.")
+            messages.success(request, f"On {'its' if len(due) == 1 else 'their'} way: {len(due)}.")
         else:
             messages.warning(request, "Nothing is sent to a disabled endpoint.")
 

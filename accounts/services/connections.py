@@ -154,11 +154,10 @@ def _start_over(account: SocialAccount) -> None:
         account.status = Status.ACTIVE
 
 
-def disable(account: SocialAccount) -> None:
-    """Stop calling the platform for an account."""
-    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).update(
-        status=Status.DISABLED, updated_at=timezone.now()
-    )
+def disable(account: SocialAccount) -> bool:
+    """Stop calling the platform for an account. Returns whether it was called so far."""
+    enabled = SocialAccount.objects.filter(pk=account.pk, deleted_at=None).exclude(status=Status.DISABLED)
+    return bool(enabled.update(status=Status.DISABLED, updated_at=timezone.now()))
 
 
 def disconnect(account: SocialAccount) -> None:

@@ -49,7 +49,7 @@ class CollectAdmin(ReadOnlyAdmin):
     def has_collect_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return bool(request.user.has_perm("analytics.change_target"))
 
-    def targets(self, rows: QuerySet[Any]) -> QuerySet[Target]:
+    def targets(self, row: Any) -> QuerySet[Target]:
         raise NotImplementedError
 
     @admin.action(description="Collect now", permissions=["collect"])
@@ -66,10 +66,11 @@ class CollectAdmin(ReadOnlyAdmin):
         return self.back_to(row)
 
     def _collect(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        due = collect.collect_now(targets=self.targets(rows))
-        for row in rows:
-            self.log_change(request, row, "Made due.")
-        tell_due(request, due, "target")
+        due = {row: collect.collect_now(targets=self.targets(row)) for row in rows}
+        for row, number in due.items():
+            if number:
+                self.log_change(request, row, "Made due.")
+        tell_due(request, sum(due.values()), "target")
 
     @action(description="Snapshots", url_path="snapshots", permissions=["view"], icon="history")
     def snapshots(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -162,8 +163,8 @@ class PostAdmin(CollectAdmin):
     inlines = (TargetInline,)
     organization_link = link_to("organization")
 
-    def targets(self, rows: QuerySet[Post]) -> QuerySet[Target]:
-        return Target.objects.filter(post__in=rows.order_by().values("pk"))
+    def targets(self, row: Post) -> QuerySet[Target]:
+        return Target.objects.filter(post=row)
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         return queryset.filter(pk__in=staff.post_ids(term))
@@ -263,8 +264,8 @@ class TargetAdmin(CollectAdmin):
     account_link = link_to("account")
     account_column = link_to("account", text=account_name)
 
-    def targets(self, rows: QuerySet[Target]) -> QuerySet[Target]:
-        return rows.order_by()
+    def targets(self, row: Target) -> QuerySet[Target]:
+        return Target.objects.filter(pk=row.pk)
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if targets := staff.target_ids(term):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -11,7 +12,7 @@ from accounts.tests.factories import SocialAccountFactory
 from analytics.models import ImportJob, ImportSchedule, Post, PostAnalytics, Target
 from analytics.services import posts
 from analytics.tests.factories import PostAnalyticsFactory, PostFactory, TargetFactory
-from postfuze.admin import list_url
+from postfuze.admin import list_url, row_url
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +66,18 @@ def test_the_first_pages_numbers_and_the_lists_they_lead_to_agree(client: Any) -
         SocialAccountFactory(status=status, deleted_at=timezone.now())
     for card in client.get("/admin/").context["statuses"]:
         assert client.get(card["url"]).context["cl"].result_count == card["number"]
+
+
+def test_only_what_was_made_due_is_noted(client: Any) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    target = TargetFactory()
+    unpublished = TargetFactory(status="pending", platform_post_id=None)
+    for row in (unpublished, unpublished.post, target):
+        client.post(f"{row_url(row).removesuffix('change/')}collect/")
+    ticked = {"action": "collect_selected", "_selected_action": [unpublished.post_id, target.post_id]}
+    client.post(list_url(Post), ticked)
+    noted = LogEntry.objects.order_by("pk").values_list("object_id", flat=True)
+    assert list(noted) == [str(target.pk), str(target.post_id)]
 
 
 def test_what_is_deleted_is_found_by_its_reference_and_its_platforms_id(client: Any) -> None:
