@@ -8,7 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
-from accounts.models import DisabledReason, WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookMark
+from accounts.models import (
+    DeliveryStatus,
+    DisabledReason,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookMark,
+)
 from accounts.selectors import as_uuid
 from accounts.services import endpoints, redelivery
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link, link_to, list_url, short
@@ -94,8 +101,11 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
             messages.warning(request, str(error))
             return self.back_to(endpoint)
         self.log_change(request, endpoint, "Sent a test.")
+        if delivery.status == DeliveryStatus.PENDING:
+            messages.info(request, "Something else is being delivered to it; the test follows.")
+            return self.back_to(delivery)
         said = delivery.error or f"It answered {delivery.response_status}."
-        (messages.success if delivery.status == "delivered" else messages.warning)(request, said)
+        (messages.success if delivery.status == DeliveryStatus.DELIVERED else messages.warning)(request, said)
         return self.back_to(delivery)
 
     @action(description="Enable", url_path="enable", permissions=["switch"], icon="check_circle")

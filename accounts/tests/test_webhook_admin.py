@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from accounts.services import redelivery
+from accounts.services import deliveries, redelivery
 from accounts.tests.factories import SECRET, WebhookEndpointFactory
 from accounts.tests.receivers import emit
 from accounts.tests.receivers import run as deliver
@@ -99,6 +99,14 @@ def test_staff_switch_and_test_endpoints(staff: Any, receiver: Any) -> None:  # 
     staff.post(page(endpoint, "enable"))
     staff.post(page(endpoint, "send_test"))
     assert [message.verified(SECRET)["type"] for message in receiver.messages] == ["webhook.test"]
+
+
+def test_a_test_that_has_to_wait_is_said_to_follow(staff: Any, receiver: Any) -> None:  # noqa: F811
+    endpoint = WebhookEndpointFactory(url=receiver.url)
+    deliveries.claim(endpoint.pk)
+    content = staff.post(page(endpoint, "send_test"), follow=True).content.decode()
+    assert "the test follows" in content and "It answered" not in content
+    assert receiver.messages == []
 
 
 def test_staff_do_only_what_they_may(signed_in: Any, receiver: Any) -> None:  # noqa: F811
