@@ -30,6 +30,10 @@ COLLECTING_COLOURS = {
     "paused": "warning",
     "scheduled": "success",
 }
+NOTHING_DUE = {
+    "account": "an account that is deleted, disabled or revoked is not called.",
+    "target": "no published target that is not deleted, of an account that is called.",
+}
 STATUS_COLOURS = {
     "published": "success",
     "partial": "warning",
@@ -82,7 +86,7 @@ def tell_due(request: HttpRequest, due: int, noun: str) -> None:
     if due:
         messages.success(request, f"{due} {noun}{'' if due == 1 else 's'} due now; the next pass collects.")
     else:
-        messages.warning(request, f"Nothing to collect: no published {noun} that is not deleted.")
+        messages.warning(request, f"Nothing to collect: {NOTHING_DUE[noun]}")
 
 
 class TargetInline(TabularInline):

@@ -68,6 +68,19 @@ def test_the_first_pages_numbers_and_the_lists_they_lead_to_agree(client: Any) -
         assert client.get(card["url"]).context["cl"].result_count == card["number"]
 
 
+@pytest.mark.parametrize("account", [{"status": "disabled"}, {"status": "revoked"}, {"deleted_at": timezone.now()}])
+def test_what_is_of_an_account_that_is_not_called_is_not_said_to_be_collected(
+    client: Any, account: dict[str, Any]
+) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    target = TargetFactory(account=SocialAccountFactory(**account), next_collect_at=None)
+    for row in (target, target.post, target.account):
+        answer = client.post(f"{row_url(row).removesuffix('change/')}collect/", follow=True)
+        assert "Nothing to collect" in answer.content.decode()
+    target.refresh_from_db()
+    assert target.next_collect_at is None
+
+
 def test_only_what_was_made_due_is_noted(client: Any) -> None:
     client.force_login(User.objects.create_superuser("root"))
     target = TargetFactory()
