@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from accounts.connect_serializers import SocialNetworkUpsert
-from accounts.models import SocialAccount, SocialNetwork, Status
+from accounts.models import ConnectSession, SocialAccount, SocialNetwork, Status
 from accounts.selectors import as_uuid
 from accounts.services import connections, crypto, health, networks
 from platforms import errors
@@ -355,6 +355,11 @@ class SocialNetworkAdmin(Admin):
         if (pk := as_uuid(term)) is not None:
             return queryset.filter(Q(pk=pk) | Q(organization_id=pk))
         return queryset.filter(client_id=term)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Consents go along with the app they were begun by, though nobody may delete them by themselves."""
+        rows, numbers, forbidden, protected = super().get_deleted_objects(objs, request)
+        return rows, numbers, forbidden - {ConnectSession._meta.verbose_name}, protected
 
     def save_model(self, request: HttpRequest, obj: SocialNetwork, form: forms.ModelForm, change: bool) -> None:
         """Only what was changed: a key rotation may have rewritten the secret since the form was shown."""

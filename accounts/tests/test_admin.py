@@ -327,6 +327,18 @@ def test_a_refused_form_does_not_give_the_secret_back(staff: Any) -> None:
     assert b"very-secret" not in answer.content
 
 
+# --- users -------------------------------------------------------------------
+
+
+def test_users_are_made_inactive_and_not_deleted(staff: Any) -> None:
+    user = User.objects.create_user("left", is_staff=True)
+    content = staff.get(page(user)).content.decode()
+    assert page(user, "delete") not in content
+    assert "Unselect this instead of deleting accounts" in content
+    assert staff.post(page(user, "delete"), {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in staff.get(listing(User)).content.decode()
+
+
 # --- what the service notes --------------------------------------------------
 
 

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from accounts.models import SocialNetwork
+from accounts.models import ConnectSession, SocialNetwork
 from accounts.services import crypto
-from accounts.tests.factories import OrganizationFactory, SocialNetworkFactory
-from accounts.tests.test_admin import form_of, page, staff  # noqa: F401
+from accounts.tests.factories import (
+    ConnectSessionFactory,
+    OrganizationFactory,
+    SocialAccountFactory,
+    SocialNetworkFactory,
+)
+from accounts.tests.test_admin import form_of, listing, page, signed_in, staff  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +107,20 @@ def test_what_is_saved_is_listed_by_the_api(staff: Any, api: Any, organization: 
     enter(staff, organization=organization.pk, scopes='["tweet.read"]', redirect_uri="https://app.example.com/back")
     [listed] = api.get("/api/v1/social-networks").json()["data"]
     assert (listed["scopes"], listed["redirect_uri"]) == (["tweet.read"], "https://app.example.com/back")
+
+
+def test_an_app_is_deleted_along_with_the_consents_that_it_began(signed_in: Any) -> None:  # noqa: F811
+    network, other = SocialNetworkFactory(), SocialNetworkFactory()
+    account = SocialAccountFactory(organization=network.organization, social_network=network)
+    for each in (network, other):
+        ConnectSessionFactory(social_network=each)
+    client = signed_in("view_socialnetwork", "delete_socialnetwork")
+    assert b"Yes, I" in client.get(page(network, "delete")).content
+    assert client.post(page(network, "delete"), {"post": "yes"}).status_code == 302
+    assert list(SocialNetwork.objects.all()) == [other]
+    assert ConnectSession.objects.get().social_network == other
+    account.refresh_from_db()
+    assert account.social_network is None
+    ticked = {"action": "delete_selected", "_selected_action": [str(other.pk)], "post": "yes"}
+    client.post(listing(SocialNetwork), ticked)
+    assert not SocialNetwork.objects.exists()
