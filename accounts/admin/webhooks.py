@@ -155,6 +155,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     fields = (
         ("id", "status_label"),
         ("event_link", "endpoint_link"),
+        "url",
         ("attempts", "next_attempt_at"),
         ("last_attempt_at", "duration_ms"),
         ("response_status", "error"),

@@ -49,6 +49,20 @@ def test_a_delivery_is_shown_with_the_answer_escaped(staff: Any, receiver: Any) 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content and "<script>alert(1)" not in content
 
 
+def test_a_delivery_is_shown_with_the_url_it_went_to(staff: Any, receiver: Any) -> None:  # noqa: F811
+    delivery = delivered(receiver)
+    WebhookEndpoint.objects.update(url="https://moved.example/hook")
+    assert receiver.url in staff.get(page(delivery)).content.decode()
+    staff.post(page(delivery, "redeliver"))
+    waiting = staff.get(page(delivery)).content.decode()
+    assert receiver.url in waiting and "https://moved.example/hook" in waiting
+    WebhookEndpoint.objects.update(url=f"{receiver.url}/moved")
+    deliver()
+    assert f"{receiver.url}/moved" in staff.get(page(delivery)).content.decode()
+    delivery.refresh_from_db()
+    assert delivery.url == f"{receiver.url}/moved"
+
+
 def test_deliveries_are_found_by_ids_and_filtered(
     staff: Any,  # noqa: F811
     receiver: Any,
