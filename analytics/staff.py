@@ -20,14 +20,16 @@ def target_ids(text: str) -> list[UUID]:
     """Targets by an exact id: their own, their post's, their platform's; or by their post's external_ref.
 
     A platform's id is looked for account by account, a reference organization by organization: one probe each of the
-    unique indexes, so that no index is kept for staff alone. Those indexes hold only what is not deleted.
+    unique indexes. Those hold only what is not deleted; what is has small indexes of its own.
     """
     pk = as_uuid(text)
     if pk is not None:
         return list(Target.objects.filter(Q(pk=pk) | Q(post_id=pk)).values_list("pk", flat=True))
     live = Target.objects.filter(account=OuterRef("pk"), platform_post_id=text, deleted_at=None)
+    deleted = Target.objects.filter(platform_post_id=text, deleted_at__isnull=False)
+    of_posts = Target.objects.filter(post__in=_posts_by_reference(text))
     by_platform_id = _probe(SocialAccount.objects.all(), live)
-    return [*by_platform_id, *Target.objects.filter(post__in=_posts_by_reference(text)).values_list("pk", flat=True)]
+    return [*by_platform_id, *(pk for rows in (deleted, of_posts) for pk in rows.values_list("pk", flat=True))]
 
 
 def post_ids(text: str) -> list[UUID]:
@@ -35,13 +37,13 @@ def post_ids(text: str) -> list[UUID]:
     pk = as_uuid(text)
     if pk is not None and Post.objects.filter(pk=pk).exists():
         return [pk]
-    return list(Target.objects.filter(pk__in=target_ids(text)).values_list("post_id", flat=True)) or (
-        [] if pk is not None else _posts_by_reference(text)
-    )
+    of_targets = Target.objects.filter(pk__in=target_ids(text)).values_list("post_id", flat=True)
+    return [*of_targets, *([] if pk is not None else _posts_by_reference(text))]
 
 
 def _posts_by_reference(text: str) -> list[UUID]:
-    found: list[UUID] = []
+    deleted = Post.objects.filter(external_ref=text, deleted_at__isnull=False)
+    found = list(deleted.values_list("pk", flat=True))
     for mode in Mode.values:
         live = Post.objects.filter(organization=OuterRef("pk"), mode=mode, external_ref=text, deleted_at=None)
         found += _probe(Organization.objects.all(), live)

@@ -1,5 +1,6 @@
 """What all admin pages have in common."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -7,27 +8,48 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db import connections
+from django.db import DataError, connections
 from django.db.models import Model, Prefetch, QuerySet
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.module_loading import import_string
+from django.views.defaults import bad_request
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.views import ChangeList
+
+logger = logging.getLogger(__name__)
 
 admin.site.site_title = admin.site.site_header = admin.site.index_title = "PostFuze Analytics"
 
 REACHABLE = 10_000
 """How many rows of a list can be paged to; what lies deeper is found by filters."""
+
+
+class ForgedInputMiddleware:
+    """Answers 400 where the admin stumbles over what none of its pages sends, such as ids that are none."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, ValidationError | DataError) or "admin" not in request.resolver_match.app_names:
+            return None
+        logger.warning("refused %s %s: %s", request.method, request.path_info, type(error).__name__)
+        return bad_request(request, error)
 
 
 class BoundedPaginator(Paginator):
@@ -122,6 +144,14 @@ class Admin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """By filters only: whoever asks how a column begins, letter by letter, learns it, and be it a secret."""
+        for each in self.get_list_filter(request):
+            name = each[0] if isinstance(each, list | tuple) else getattr(each, "parameter_name", each)
+            if lookup == name or lookup.startswith((f"{name}__", f"{name}_from", f"{name}_to")):
+                return bool(super().lookup_allowed(lookup, value, request))
+        return False
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -134,6 +164,12 @@ class Admin(ModelAdmin):
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any] | None:
         """What a search means, where it is not a part of any of `search_fields`."""
         return None
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """What an action is run on is looked at first: one of Django's fields stumbles over a text that is no id."""
+        for given in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            self.opts.pk.clean(given, None)
+        return super().response_action(request, queryset)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self.audit(request, obj, "add", message)
@@ -198,6 +234,14 @@ class ReadOnlyAdmin(Admin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Django's page, which tells nobody."""
+    answer = admin.site.password_change(request)
+    if request.method == "POST" and answer.status_code == 302:
+        admin.site.get_model_admin(get_user_model()).log_change(request, request.user, "Changed their own password.")
+    return answer
 
 
 def list_url(model: type[Model] | str, **query: object) -> str:

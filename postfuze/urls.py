@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from postfuze import admin as _titles  # noqa: F401 - names the admin site
+from postfuze.admin import password_change
 from postfuze.api.docs import docs
 from postfuze.api.schema import OpenApiView
 from postfuze.health import HealthView, ReadyView
@@ -13,6 +13,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("docs", docs, name="docs"),
     path("connect", include("accounts.connect_urls")),
+    path("admin/password_change/", admin.site.admin_view(password_change, cacheable=True)),
     path("admin/", admin.site.urls),
     path("api/v1/health", HealthView.as_view(), name="health"),
     path("api/v1/ready", ReadyView.as_view(), name="ready"),

@@ -12,15 +12,23 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilte
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from accounts.models import SocialAccount, SocialNetwork, Status
+from accounts.connect_serializers import SocialNetworkUpsert
+from accounts.models import ConnectSession, SocialAccount, SocialNetwork, Status
 from accounts.selectors import as_uuid
-from accounts.services import connections, crypto, health
+from accounts.services import connections, crypto, health, networks
 from platforms import errors
 from postfuze.admin import Admin, DaysFilter, link_to
+from postfuze.api.problems import flatten
 
 PROBE_SECONDS = 10.0
 SECRETS = ("access_token", "refresh_token")
-STATUS_COLOURS = {"active": "success", "token expired": "warning", "revoked": "danger", "disabled": "info"}
+STATUS_COLOURS = {
+    "active": "success",
+    "token expired": "warning",
+    "revoked": "danger",
+    "disabled": "info",
+    "deleted": "danger",
+}
 
 
 def error_codes(base: type[errors.PlatformError] = errors.PlatformError) -> set[str]:
@@ -159,8 +167,18 @@ class SocialAccountAdmin(Admin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # accounts are connected with tokens, through the API
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not of a deleted account."""
+        deleted = isinstance(obj, SocialAccount) and obj.deleted_at is not None
+        return not deleted and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: SocialAccount | None = None) -> bool:
         return False
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        """No buttons on the page of a deleted account: none of them would do anything."""
+        alive = SocialAccount.objects.filter(pk=as_uuid(str(object_id)), deleted_at=None)
+        return super().get_actions_detail(request, object_id) if alive.exists() else []
 
     def save_model(self, request: HttpRequest, obj: SocialAccount, form: forms.ModelForm, change: bool) -> None:
         """Only what was changed: tokens may have been renewed since the form was shown."""
@@ -168,6 +186,8 @@ class SocialAccountAdmin(Admin):
 
     @display(description="status", label=STATUS_COLOURS)
     def status_label(self, account: SocialAccount) -> str:
+        if account.deleted_at is not None:
+            return "deleted"
         return Status(account.status).label.lower()
 
     # --- probing -------------------------------------------------------------
@@ -197,10 +217,8 @@ class SocialAccountAdmin(Admin):
 
     @admin.action(description="Disable", permissions=["change"])
     def disable_selected(self, request: HttpRequest, queryset: QuerySet[SocialAccount]) -> None:
-        alive = [account for account in queryset if account.deleted_at is None]
-        for account in alive:
-            self._disable(request, account)
-        messages.success(request, f"Disabled: {', '.join(map(str, alive)) or 'none'}.")
+        disabled = [account for account in queryset if self._disable(request, account)]
+        messages.success(request, f"Disabled: {', '.join(map(str, disabled)) or 'none'}.")
 
     @action(description="Disable", url_path="disable", permissions=["change"], icon="block")
     def disable(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -211,14 +229,16 @@ class SocialAccountAdmin(Admin):
             text = "Its platform is not called any more. What was collected stays, and is served."
             return self.confirm(request, account, title="Disable this account?", text=text, button="Disable")
         else:
-            self._disable(request, account)
-            messages.success(request, f"{account} is disabled.")
+            done = self._disable(request, account)
+            messages.success(request, f"{account} is disabled." if done else f"{account} was disabled.")
         return self.back_to(account)
 
-    def _disable(self, request: HttpRequest, account: SocialAccount) -> None:
+    def _disable(self, request: HttpRequest, account: SocialAccount) -> bool:
         with transaction.atomic():
-            connections.disable(account)
-            self.log_change(request, account, "Disabled.")
+            disabled = connections.disable(account)
+            if disabled:
+                self.log_change(request, account, "Disabled.")
+        return disabled
 
     @action(description="Enable", url_path="enable", permissions=["change"], icon="check_circle")
     def enable(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -241,13 +261,12 @@ class SocialAccountAdmin(Admin):
 
 
 class NetworkForm(forms.ModelForm):
-    """The secret goes in and never comes out."""
+    """Takes what the API takes. The secret goes in and never comes out."""
 
     new_secret = forms.CharField(
         label="Client secret",
         required=False,
         strip=True,
-        max_length=2000,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text="Stored encrypted and never shown. Empty: the one that is stored stays.",
     )
@@ -265,6 +284,37 @@ class NetworkForm(forms.ModelForm):
             "extra_config",
             "is_enabled",
         )
+
+    def clean(self) -> dict[str, Any]:
+        """By the rules of the API. A field that is emptied has its default."""
+        cleaned = super().clean()
+        for name, default in {"scopes": [], "extra_config": {}}.items():
+            cleaned[name] = default if cleaned.get(name) is None else cleaned[name]
+        identity = {name: self._given_once(name) for name in ("organization", "mode", "platform")}
+        body = {name: cleaned[name] for name in SocialNetworkUpsert().fields if name in cleaned}
+        secret = {"client_secret": cleaned["new_secret"]} if cleaned.get("new_secret") else {}
+        given = SocialNetworkUpsert(data={**body, **secret, "platform": identity["platform"]})
+        if not given.is_valid():
+            self._refuse(given.errors)
+            return cleaned
+        try:
+            networks.require_secret(identity, given.validated_data)
+        except networks.SecretMissing as error:
+            self.add_error("new_secret", str(error))
+        return cleaned | {name: given.validated_data[name] for name in body}
+
+    def _given_once(self, name: str) -> Any:
+        return self.cleaned_data.get(name) if self.instance._state.adding else getattr(self.instance, name)
+
+    def _refuse(self, errors: Any) -> None:
+        """Say what the API would, at the fields that are shown, unless they were refused for themselves."""
+        refused = set(self.errors)
+        for error in flatten(errors):
+            name, _, inner = error["field"].partition(".")
+            name = "new_secret" if name == "client_secret" else name
+            if name not in refused:
+                text = f"{inner}: {error['message']}" if inner else error["message"]
+                self.add_error(name if name in self.fields else None, text)
 
     def save(self, commit: bool = True) -> SocialNetwork:
         if self.cleaned_data["new_secret"]:
@@ -309,6 +359,11 @@ class SocialNetworkAdmin(Admin):
         if (pk := as_uuid(term)) is not None:
             return queryset.filter(Q(pk=pk) | Q(organization_id=pk))
         return queryset.filter(client_id=term)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Consents go along with the app they were begun by, though nobody may delete them by themselves."""
+        rows, numbers, forbidden, protected = super().get_deleted_objects(objs, request)
+        return rows, numbers, forbidden - {ConnectSession._meta.verbose_name}, protected
 
     def save_model(self, request: HttpRequest, obj: SocialNetwork, form: forms.ModelForm, change: bool) -> None:
         """Only what was changed: a key rotation may have rewritten the secret since the form was shown."""

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
 from accounts.models import Flight, Gate, RetiredMetric, WebhookDelivery, WebhookEvent
@@ -57,10 +58,10 @@ class GateAdmin(ReadOnlyAdmin):
         return self.back_to(gate)
 
     def _open(self, request: HttpRequest, chosen: list[Gate]) -> int:
-        opened = gates.open_now(gate.pk for gate in chosen)
-        for gate in chosen:
+        opened = [gate for gate in chosen if gates.open_now([gate.pk])]
+        for gate in opened:
             self.log_change(request, gate, "Opened.")
-        return opened
+        return len(opened)
 
 
 def until(instant: datetime) -> str | None:
@@ -127,7 +128,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     list_display = ("created_at", "type", "organization_link", "mode", "subject", "reason")
     list_select_related = ("organization",)
-    list_filter = ("mode", ("created_at", DaysFilter))
+    list_filter = ("mode", ("created_at", DaysFilter), ("organization", AutocompleteSelectFilter))
     sortable_by = ()
     search_fields = ("type",)
     search_help_text = "Exact type such as account.token_expired, or id of the event or its organization"

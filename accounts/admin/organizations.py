@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -148,7 +149,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     list_display = ("__str__", "name", "organization_link", "mode", "scope_list", "state", "last_used_at", "created_at")
     list_select_related = ("organization",)
-    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter))
+    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter), ("organization", AutocompleteSelectFilter))
     sortable_by = ("last_used_at", "created_at")
     search_fields = ("prefix",)
     search_help_text = "The twelve characters after sk_live_ or sk_test_, or part of a name"
@@ -213,10 +214,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        chosen = list(queryset)
-        for key in chosen:
-            self._revoke(request, key)
-        messages.success(request, f"Revoked: {', '.join(str(key) for key in chosen)}.")
+        revoked = [key for key in queryset if self._revoke(request, key)]
+        messages.success(request, f"Revoked: {', '.join(map(str, revoked)) or 'none'}.")
 
     @action(description="Revoke", url_path="revoke", permissions=["revoke"], icon="key_off")
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -224,11 +223,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             text = "Whoever uses this key is refused from now on. A revoked key never comes back."
             return self.confirm(request, key, title="Revoke this key?", text=text, button="Revoke")
-        self._revoke(request, key)
-        messages.success(request, f"{key} is revoked.")
+        done = self._revoke(request, key)
+        messages.success(request, f"{key} is revoked." if done else f"{key} was revoked.")
         return self.back_to(key)
 
-    def _revoke(self, request: HttpRequest, key: ApiKey) -> None:
+    def _revoke(self, request: HttpRequest, key: ApiKey) -> bool:
         with transaction.atomic():
-            keys.revoke_key(key)
-            self.log_change(request, key, "Revoked.")
+            revoked = keys.revoke_key(key)
+            if revoked:
+                self.log_change(request, key, "Revoked.")
+        return revoked

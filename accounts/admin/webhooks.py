@@ -8,7 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
-from accounts.models import DisabledReason, WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookMark
+from accounts.models import (
+    DeliveryStatus,
+    DisabledReason,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookMark,
+)
 from accounts.selectors import as_uuid
 from accounts.services import endpoints, redelivery
 from postfuze.admin import DaysFilter, ReadOnlyAdmin, link, link_to, list_url, short
@@ -94,8 +101,11 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
             messages.warning(request, str(error))
             return self.back_to(endpoint)
         self.log_change(request, endpoint, "Sent a test.")
+        if delivery.status == DeliveryStatus.PENDING:
+            messages.info(request, "Something else is being delivered to it; the test follows.")
+            return self.back_to(delivery)
         said = delivery.error or f"It answered {delivery.response_status}."
-        (messages.success if delivery.status == "delivered" else messages.warning)(request, said)
+        (messages.success if delivery.status == DeliveryStatus.DELIVERED else messages.warning)(request, said)
         return self.back_to(delivery)
 
     @action(description="Enable", url_path="enable", permissions=["switch"], icon="check_circle")
@@ -113,6 +123,9 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         verb = "Enable" if on else "Disable"
         if request.method != "POST":
             return self.confirm(request, endpoint, title=title, text=text, button=verb)
+        if endpoint.is_enabled == on:
+            messages.success(request, f"{endpoint} was {verb.lower()}d.")
+            return self.back_to(endpoint)
         endpoints.update(endpoint, {"is_enabled": on})
         self.log_change(request, endpoint, f"{verb}d.")
         messages.success(request, f"{endpoint} is {verb.lower()}d.")
@@ -142,6 +155,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     fields = (
         ("id", "status_label"),
         ("event_link", "endpoint_link"),
+        "url",
         ("attempts", "next_attempt_at"),
         ("last_attempt_at", "duration_ms"),
         ("response_status", "error"),
@@ -186,12 +200,11 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return self.back_to(delivery)
 
     def _redeliver(self, request: HttpRequest, chosen: QuerySet[WebhookDelivery]) -> None:
-        rows = list(chosen)
-        due = redelivery.redeliver_later(WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows]))
-        for row in rows:
+        due = [row for row in chosen if redelivery.redeliver_later(WebhookDelivery.objects.filter(pk=row.pk))]
+        for row in due:
             self.log_change(request, row, "Redelivered.")
         if due:
-            messages.success(request, f"On {'its' if due == 1 else 'their'} way: {due}.")
+            messages.success(request, f"On {'its' if len(due) == 1 else 'their'} way: {len(due)}.")
         else:
             messages.warning(request, "Nothing is sent to a disabled endpoint.")
 

@@ -28,6 +28,7 @@ class WebhookDelivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
+    url = models.CharField(max_length=2000, blank=True, help_text="Where it was sent last.")
     response_status = models.PositiveSmallIntegerField(null=True)
     response_body = models.TextField(blank=True)
     duration_ms = models.PositiveIntegerField(null=True)

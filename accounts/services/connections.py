@@ -171,11 +171,11 @@ def _start_over(account: SocialAccount) -> None:
         account.status_when_enabled = Status.ACTIVE
 
 
-def disable(account: SocialAccount) -> None:
-    """Stop calling the platform for an account."""
-    SocialAccount.objects.filter(pk=account.pk, deleted_at=None).exclude(status=Status.DISABLED).update(
-        status=Status.DISABLED, status_when_enabled=F("status"), updated_at=timezone.now()
-    )
+def disable(account: SocialAccount) -> bool:
+    """Stop calling the platform for an account. Returns whether it was called so far."""
+    enabled = SocialAccount.objects.filter(pk=account.pk, deleted_at=None).exclude(status=Status.DISABLED)
+    change = {"status": Status.DISABLED, "status_when_enabled": F("status"), "updated_at": timezone.now()}
+    return bool(enabled.update(**change))
 
 
 def disconnect(account: SocialAccount) -> None:

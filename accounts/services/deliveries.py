@@ -177,7 +177,7 @@ def _exchange(delivery: WebhookDelivery, at: datetime, deadline: float) -> Excha
 def _record(delivery: WebhookDelivery, outcome: Outcome) -> None:
     """Note an outcome, unless another attempt was noted meanwhile."""
     attempts = delivery.attempts + 1
-    changed = outcome.columns()
+    changed = outcome.columns() | {"url": delivery.endpoint.url}
     changed["history"] = [*delivery.history, outcome.as_history()][-HISTORY_KEPT:]
     with transaction.atomic():
         ours = WebhookDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts, status=DeliveryStatus.PENDING)

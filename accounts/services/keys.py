@@ -117,6 +117,6 @@ def state_of(key: ApiKey) -> str:
     return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else VALID
 
 
-def revoke_key(key: ApiKey) -> None:
-    """End a key for good."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+def revoke_key(key: ApiKey) -> bool:
+    """End a key for good. Returns whether it was not revoked before."""
+    return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()))

@@ -30,9 +30,14 @@ def upsert(organization_id: UUID, mode: str, given: Mapping[str, Any]) -> tuple[
     fresh = {name: value for name, value in given.items() if name not in ("platform", "client_secret")}
     if "client_secret" in given:
         fresh["client_secret"] = crypto.encrypt(given["client_secret"] or "")
-    if not fresh.get("client_secret") and not _may_lack_secret(identity, given):
-        raise SecretMissing("This platform's apps have a secret.")
+    require_secret(identity, given)
     return SocialNetwork.objects.update_or_create(**identity, defaults=fresh)
+
+
+def require_secret(identity: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise SecretMissing if the platform's apps have a secret, and an app would have none by what is given."""
+    if not given.get("client_secret") and not _may_lack_secret(identity, given):
+        raise SecretMissing("This platform's apps have a secret.")
 
 
 def _may_lack_secret(identity: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

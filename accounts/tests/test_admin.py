@@ -191,6 +191,17 @@ def test_ticked_accounts_are_disabled_but_for_deleted_ones(staff: Any, status_of
     assert (status_of(alive), status_of(deleted)) == ("disabled", "active")
 
 
+def test_a_deleted_account_is_said_to_be_so_and_can_only_be_looked_at(staff: Any) -> None:
+    account = SocialAccountFactory(deleted_at=timezone.now(), tenant_id="old")
+    for address in (listing(SocialAccount), page(account)):
+        assert b">deleted<" in b"".join(staff.get(address).content.split())
+    content = staff.get(page(account)).content.decode()
+    assert 'name="tenant_id"' not in content and page(account, "disable") not in content
+    assert staff.post(page(account), {"tenant_id": "new"}).status_code == 403
+    account.refresh_from_db()
+    assert account.tenant_id == "old"
+
+
 def test_saving_an_account_changes_its_tenant_and_nothing_else(staff: Any) -> None:
     account = SocialAccountFactory(tenant_id="old")
     form = {
@@ -322,6 +333,18 @@ def test_a_refused_form_does_not_give_the_secret_back(staff: Any) -> None:
     answer = staff.post(page(network), form_of(network, client_id="", new_secret="very-secret"))
     assert answer.status_code == 200
     assert b"very-secret" not in answer.content
+
+
+# --- users -------------------------------------------------------------------
+
+
+def test_users_are_made_inactive_and_not_deleted(staff: Any) -> None:
+    user = User.objects.create_user("left", is_staff=True)
+    content = staff.get(page(user)).content.decode()
+    assert page(user, "delete") not in content
+    assert "Unselect this instead of deleting accounts" in content
+    assert staff.post(page(user, "delete"), {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in staff.get(listing(User)).content.decode()
 
 
 # --- what the service notes --------------------------------------------------

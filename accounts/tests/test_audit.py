@@ -15,10 +15,16 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from rest_framework.permissions import SAFE_METHODS
 
-from accounts.models import ApiKey, AuditEntry, Organization, SocialAccount
-from accounts.services import audit, keys
+from accounts.models import ApiKey, AuditEntry, Gate, Organization, SocialAccount, WebhookDelivery, WebhookEvent
+from accounts.services import audit, gates, keys
 from accounts.tests.consents import Walk, network
-from accounts.tests.factories import OrganizationFactory, SocialAccountFactory, SocialNetworkFactory, make_key
+from accounts.tests.factories import (
+    OrganizationFactory,
+    SocialAccountFactory,
+    SocialNetworkFactory,
+    WebhookEndpointFactory,
+    make_key,
+)
 from postfuze.api.viewsets import OrganizationViewSet
 
 pytestmark = pytest.mark.django_db
@@ -226,14 +232,59 @@ def test_what_buttons_and_actions_of_the_admin_do_is_known(staff: Any) -> None:
     account, (key, _) = SocialAccountFactory(), make_key()
     staff.post(page(account, "disable"))
     staff.post(page(account, "enable"))
+    staff.post(page(account, "collect_now"))
     run(staff, SocialAccount, "disable_selected", account)
     run(staff, SocialAccount, "probe_selected", account)
-    staff.post(page(account, "collect_now"))
     staff.post(page(key, "revoke"))
-    details = ["Disabled.", "Enabled.", "Disabled.", "Probed.", "Made due.", "Revoked."]
+    details = ["Disabled.", "Enabled.", "Made due.", "Disabled.", "Probed.", "Revoked."]
     assert list(AuditEntry.objects.order_by("pk").values_list("detail", flat=True)) == details
     assert {row.object_id for row in AuditEntry.objects.filter(object_kind="social_account")} == {str(account.pk)}
     assert AuditEntry.objects.filter(organization=account.organization).count() == 5
+
+
+def test_what_changed_nothing_is_not_noted(staff: Any) -> None:
+    account, (key, _) = SocialAccountFactory(status="disabled"), make_key()
+    deleted = SocialAccountFactory(deleted_at=timezone.now())
+    keys.revoke_key(key)
+    gates.close("x", "gate", timezone.now(), "rate_limited")
+    gate, on = Gate.objects.get(), WebhookEndpointFactory()
+    off = WebhookEndpointFactory(is_enabled=False)
+    event = WebhookEvent.objects.create(organization=off.organization, mode="test", type="x", data={})
+    delivery = WebhookDelivery.objects.create(endpoint=off, event=event, status="failed")
+    for row, button in [
+        *((account, "disable"), (deleted, "disable"), (deleted, "enable"), (deleted, "collect_now"), (key, "revoke")),
+        *((gate, "open_gate"), (on, "enable"), (off, "disable"), (delivery, "redeliver")),
+    ]:
+        assert staff.post(page(row, button)).status_code == 302
+    run(staff, SocialAccount, "disable_selected", account, deleted)
+    run(staff, SocialAccount, "collect_selected", deleted)
+    run(staff, ApiKey, "revoke_selected", key)
+    run(staff, Gate, "open_selected", gate)
+    run(staff, WebhookDelivery, "redeliver_selected", delivery)
+    assert list(AuditEntry.objects.values_list("action", "detail")) == []
+
+
+def test_of_ticked_rows_those_are_noted_that_were_changed(staff: Any) -> None:
+    account, key = SocialAccountFactory(), make_key()[0]
+    disabled, revoked = SocialAccountFactory(status="disabled"), make_key()[0]
+    keys.revoke_key(revoked)
+    run(staff, SocialAccount, "disable_selected", account, disabled)
+    run(staff, ApiKey, "revoke_selected", key, revoked)
+    assert set(AuditEntry.objects.values_list("object_id", flat=True)) == {str(account.pk), str(key.pk)}
+
+
+def test_who_changes_their_own_password_is_known(client: Any) -> None:
+    user = User.objects.create_superuser("root", password="an-old-password")
+    client.force_login(user)
+    new = {"new_password1": "a-long-new-password", "new_password2": "a-long-new-password"}
+    assert client.post(reverse("admin:password_change"), {"old_password": "wrong", **new}).status_code == 200
+    assert entries() == []
+    client.post(reverse("admin:password_change"), {"old_password": "an-old-password", **new})
+    assert entries(actor_id=str(user.pk)) == [("admin:change user", str(user.pk))]
+    assert client.get(reverse("admin:index")).status_code == 200
+    client.logout()
+    assert reverse("admin:login") in client.post(reverse("admin:password_change"), new).headers["Location"]
+    assert len(entries()) == 1
 
 
 def test_a_change_of_staff_that_is_undone_is_not_noted(staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:

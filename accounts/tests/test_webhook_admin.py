@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from accounts.services import redelivery
+from accounts.services import deliveries, redelivery
 from accounts.tests.factories import SECRET, WebhookEndpointFactory
 from accounts.tests.receivers import emit
 from accounts.tests.receivers import run as deliver
@@ -47,6 +47,20 @@ def test_a_delivery_is_shown_with_the_answer_escaped(staff: Any, receiver: Any) 
     receiver.answer = lambda message: (500, b"<script>alert(1)</script>", {})
     content = staff.get(page(delivered(receiver))).content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content and "<script>alert(1)" not in content
+
+
+def test_a_delivery_is_shown_with_the_url_it_went_to(staff: Any, receiver: Any) -> None:  # noqa: F811
+    delivery = delivered(receiver)
+    WebhookEndpoint.objects.update(url="https://moved.example/hook")
+    assert receiver.url in staff.get(page(delivery)).content.decode()
+    staff.post(page(delivery, "redeliver"))
+    waiting = staff.get(page(delivery)).content.decode()
+    assert receiver.url in waiting and "https://moved.example/hook" in waiting
+    WebhookEndpoint.objects.update(url=f"{receiver.url}/moved")
+    deliver()
+    assert f"{receiver.url}/moved" in staff.get(page(delivery)).content.decode()
+    delivery.refresh_from_db()
+    assert delivery.url == f"{receiver.url}/moved"
 
 
 def test_deliveries_are_found_by_ids_and_filtered(
@@ -99,6 +113,14 @@ def test_staff_switch_and_test_endpoints(staff: Any, receiver: Any) -> None:  # 
     staff.post(page(endpoint, "enable"))
     staff.post(page(endpoint, "send_test"))
     assert [message.verified(SECRET)["type"] for message in receiver.messages] == ["webhook.test"]
+
+
+def test_a_test_that_has_to_wait_is_said_to_follow(staff: Any, receiver: Any) -> None:  # noqa: F811
+    endpoint = WebhookEndpointFactory(url=receiver.url)
+    deliveries.claim(endpoint.pk)
+    content = staff.post(page(endpoint, "send_test"), follow=True).content.decode()
+    assert "the test follows" in content and "It answered" not in content
+    assert receiver.messages == []
 
 
 def test_staff_do_only_what_they_may(signed_in: Any, receiver: Any) -> None:  # noqa: F811

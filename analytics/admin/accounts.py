@@ -47,10 +47,10 @@ class MeasuredAccountAdmin(SocialAccountAdmin):
         return self.back_to(account)
 
     def _collect(self, request: HttpRequest, accounts: QuerySet[SocialAccount]) -> None:
-        due = collect.collect_now(accounts=accounts)
-        for account in accounts:
+        due = [row for row in accounts if collect.collect_now(accounts=SocialAccount.objects.filter(pk=row.pk))]
+        for account in due:
             self.log_change(request, account, "Made due.")
-        tell_due(request, due, "account")
+        tell_due(request, len(due), "account")
 
     @display(description="History")
     def history(self, account: SocialAccount) -> str:

@@ -24,7 +24,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ]
         context["needing_help"] = staff.accounts_needing_help(SHOWN + 1)
         context["ending_until"] = timezone.now() + staff.ENDS_SOON
-        context["failing_url"] = _accounts(error="any", deleted_at__isempty=1)
+        context["failing_url"] = _accounts(error="any")
     if may("accounts.view_webhookendpoint"):
         context["endpoints_disabled"] = staff.endpoints_disabled(SHOWN + 1)
         context["endpoints_url"] = list_url(WebhookEndpoint, is_enabled__exact=0)
@@ -38,4 +38,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _accounts(**query: object) -> str:
-    return list_url(SocialAccount, **query)
+    """The list of those that are not deleted."""
+    return list_url(SocialAccount, **query, deleted_at__isempty=1)

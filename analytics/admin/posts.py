@@ -30,6 +30,10 @@ COLLECTING_COLOURS = {
     "paused": "warning",
     "scheduled": "success",
 }
+NOTHING_DUE = {
+    "account": "an account that is deleted, disabled or revoked is not called.",
+    "target": "no published target that is not deleted, of an account that is called.",
+}
 STATUS_COLOURS = {
     "published": "success",
     "partial": "warning",
@@ -49,7 +53,7 @@ class CollectAdmin(ReadOnlyAdmin):
     def has_collect_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return bool(request.user.has_perm("analytics.change_target"))
 
-    def targets(self, rows: QuerySet[Any]) -> QuerySet[Target]:
+    def targets(self, row: Any) -> QuerySet[Target]:
         raise NotImplementedError
 
     @admin.action(description="Collect now", permissions=["collect"])
@@ -66,10 +70,11 @@ class CollectAdmin(ReadOnlyAdmin):
         return self.back_to(row)
 
     def _collect(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        due = collect.collect_now(targets=self.targets(rows))
-        for row in rows:
-            self.log_change(request, row, "Made due.")
-        tell_due(request, due, "target")
+        due = {row: collect.collect_now(targets=self.targets(row)) for row in rows}
+        for row, number in due.items():
+            if number:
+                self.log_change(request, row, "Made due.")
+        tell_due(request, sum(due.values()), "target")
 
     @action(description="Snapshots", url_path="snapshots", permissions=["view"], icon="history")
     def snapshots(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -81,7 +86,7 @@ def tell_due(request: HttpRequest, due: int, noun: str) -> None:
     if due:
         messages.success(request, f"{due} {noun}{'' if due == 1 else 's'} due now; the next pass collects.")
     else:
-        messages.warning(request, f"Nothing to collect: no published {noun} that is not deleted.")
+        messages.warning(request, f"Nothing to collect: {NOTHING_DUE[noun]}")
 
 
 class TargetInline(TabularInline):
@@ -162,8 +167,8 @@ class PostAdmin(CollectAdmin):
     inlines = (TargetInline,)
     organization_link = link_to("organization")
 
-    def targets(self, rows: QuerySet[Post]) -> QuerySet[Target]:
-        return Target.objects.filter(post__in=rows.order_by().values("pk"))
+    def targets(self, row: Post) -> QuerySet[Target]:
+        return Target.objects.filter(post=row)
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         return queryset.filter(pk__in=staff.post_ids(term))
@@ -263,8 +268,8 @@ class TargetAdmin(CollectAdmin):
     account_link = link_to("account")
     account_column = link_to("account", text=account_name)
 
-    def targets(self, rows: QuerySet[Target]) -> QuerySet[Target]:
-        return rows.order_by()
+    def targets(self, row: Target) -> QuerySet[Target]:
+        return Target.objects.filter(pk=row.pk)
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         if targets := staff.target_ids(term):

@@ -47,7 +47,14 @@ class Post(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["organization", "mode", "-created_at", "-id"], name="post_listing")]
+        indexes = [
+            models.Index(fields=["organization", "mode", "-created_at", "-id"], name="post_listing"),
+            models.Index(
+                fields=["external_ref"],
+                name="post_deleted_by_reference",
+                condition=models.Q(deleted_at__isnull=False),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "mode", "external_ref"],

@@ -58,6 +58,11 @@ class Target(models.Model):
                 condition=models.Q(next_collect_at__isnull=False),
             ),
             models.Index(fields=["id"], name="target_content_to_remove", condition=models.Q(content_to_remove=True)),
+            models.Index(
+                fields=["platform_post_id"],
+                name="target_deleted_by_platform_id",
+                condition=models.Q(deleted_at__isnull=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import SocialAccount
+from accounts.services.health import UNCALLABLE
 from analytics.models import Heartbeat, Target, TargetStatus
 from analytics.services import due, snapshots, stalls
 from analytics.services.batches import Read, parts, pull_targets
@@ -275,17 +276,21 @@ def beat(name: str, summary: Summary | None = None) -> None:
 
 
 def collect_now(*, targets: QuerySet[Target] | None = None, accounts: QuerySet[SocialAccount] | None = None) -> int:
-    """Make rows due at once, for staff. Returns how many. Gone posts are looked for and dead tokens tried again."""
+    """Make rows due at once, for staff. Returns how many. Gone posts are looked for and dead tokens tried again.
+
+    What is of an account that is not called stays as it is.
+    """
     moved = 0
+    called = SocialAccount.objects.filter(deleted_at=None).exclude(status__in=UNCALLABLE)
     if targets is not None:
         live = targets.filter(status=TargetStatus.PUBLISHED, deleted_at=None, platform__in=due.WITH_POSTS)
-        wanted = live.exclude(platform_post_id=None)
+        wanted = live.filter(account__in=called).exclude(platform_post_id=None)
         ids = list(wanted.values_list("pk", flat=True))
         again = Target.objects.filter(pk__in=ids)
         moved += again.update(next_collect_at=Now(), gone_at=None, missing_count=0, failures=0, updated_at=Now())
         SocialAccount.objects.filter(targets__in=ids).update(token_retry_at=None)
     if accounts is not None:
-        ids = list(accounts.filter(deleted_at=None).values_list("pk", flat=True))
+        ids = list(accounts.filter(pk__in=called).values_list("pk", flat=True))
         again = SocialAccount.objects.filter(pk__in=ids)
         moved += again.update(next_collect_at=Now(), failures=0, token_retry_at=None)
     return moved

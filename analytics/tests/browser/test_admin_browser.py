@@ -11,8 +11,15 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from accounts.models import WebhookDelivery, WebhookEvent
 from accounts.services import keys
 from accounts.tests.browser.chromium import BROWSER
+from accounts.tests.factories import (
+    ConnectSessionFactory,
+    SocialAccountFactory,
+    SocialNetworkFactory,
+    WebhookEndpointFactory,
+)
 from analytics.models import PostAnalytics, Target
 from analytics.tests.factories import AccountMetricsFactory, PostAnalyticsFactory, PostFactory, TargetFactory
 
@@ -162,3 +169,35 @@ def test_the_first_page_leads_to_who_needs_help(page: Page, log_in: Callable[[],
     expect(page.locator("#content")).to_contain_text("A scope is missing.")
     page.get_by_role("link", name="Snapshots of its posts").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(PostAnalytics.objects.count())
+
+
+LONG = "https://app.example.com/" + "a-long-path/" * 40
+
+
+def wide_rows() -> list[Any]:
+    """Rows whose pages hold much that does not break by itself."""
+    raw = {"data": [{"name": "impressions", "values": [{"value": 1}], "link": LONG, "deep": {"er": {"still": LONG}}}]}
+    account = SocialAccountFactory(extra={"link": LONG}, display_name="W" * 255, tenant_id="t" * 255)
+    snapshot = PostAnalyticsFactory(target=TargetFactory(account=account, platform_post_url=LONG), raw=raw)
+    told = {"scopes": ["https://www.googleapis.com/auth/business.manage"], "profile_image_url": LONG}
+    event = WebhookEvent.objects.create(organization=account.organization, mode="test", type="x", data=told)
+    endpoint = WebhookEndpointFactory(organization=account.organization, url=LONG)
+    delivery = WebhookDelivery.objects.create(endpoint=endpoint, event=event, response_body=LONG, history=[{"e": LONG}])
+    return [
+        *(snapshot, AccountMetricsFactory(account=account, raw=raw), snapshot.target, snapshot.target.post, account),
+        *(event, endpoint, delivery, ConnectSessionFactory(redirect_uri=LONG, redirect_url=LONG, tenant_id="t" * 255)),
+        SocialNetworkFactory(redirect_uri=LONG),
+    ]
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_pages_of_rows_fit_the_screen(page: Page, log_in: Callable[[], None], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    log_in()
+    wide = {}
+    for row in wide_rows():
+        page.goto(address(row))
+        ready(page)
+        if (needed := page.evaluate("document.documentElement.scrollWidth")) > width:
+            wide[row._meta.label] = needed
+    assert wide == {}
