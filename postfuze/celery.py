@@ -10,7 +10,7 @@ from celery.schedules import crontab
 from celery.signals import task_postrun, task_prerun
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postfuze.settings")
 
@@ -63,4 +63,6 @@ def schedule(sender: Celery, **_: object) -> None:
 def leave_lost_connections(sender: Task, **_: object) -> None:
     """Celery closes its workers' connections itself, but not those of beat, where it does the work."""
     if sender.request.is_eager:
-        close_old_connections()
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:  # a caller's transaction
+                connection.close_if_unusable_or_obsolete()
