@@ -1,5 +1,6 @@
 """The Celery application and the whole beat schedule. Tasks are wake-ups: the database says what is due."""
 
+import logging.config
 import os
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import setup_logging
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -30,6 +32,12 @@ if ROLE := role(sys.argv):
 app = Celery("postfuze")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def set_up_logs(**_: object) -> None:
+    """Whoever answers this signal keeps Celery from setting up the root logger, with a level of its own."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:
