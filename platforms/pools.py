@@ -2,12 +2,27 @@
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 CONVERSATIONS = 16
 REQUESTS = 16
 OWNERS = 8
 RESOLVING = 4
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Pool(ThreadPoolExecutor):
+    """Its threads know what whoever submits knows, as the request that log lines belong to."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(copy_context().run, partial(fn, *args, **kwargs))
+
 
 _pools: dict[str, ThreadPoolExecutor] = {}
 _lock = threading.Lock()
@@ -36,7 +51,7 @@ def resolving_pool() -> ThreadPoolExecutor:
 def _pool(name: str, size: int) -> ThreadPoolExecutor:
     with _lock:
         if name not in _pools:
-            _pools[name] = ThreadPoolExecutor(size, thread_name_prefix=name)
+            _pools[name] = Pool(size, thread_name_prefix=name)
         return _pools[name]
 
 

@@ -1,5 +1,6 @@
 """The Celery application and the whole beat schedule. Tasks are wake-ups: the database says what is due."""
 
+import logging.config
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.schedules import crontab
-from celery.signals import task_postrun, task_prerun
+from celery.signals import setup_logging, task_postrun, task_prerun
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -32,6 +33,12 @@ if ROLE := role(sys.argv):
 app = Celery("postfuze")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def set_up_logs(**_: object) -> None:
+    """Whoever answers this signal keeps Celery from setting up the root logger, with a level of its own."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 def beat_schedule(*, every: int) -> dict[str, dict[str, Any]]:

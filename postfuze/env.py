@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
+from sentry_sdk.utils import Dsn
 
 from postfuze.api.durations import duration
 
@@ -28,11 +30,19 @@ Cadence = tuple[tuple[timedelta | None, timedelta], ...]
 
 
 class Environment:
-    """The process environment, completed by a file of `NAME=value` lines; blank counts as unset."""
+    """The process environment, completed by a file of `NAME=value` lines; blank counts as unset.
 
-    def __init__(self, file: Path | None = None) -> None:
-        if file is not None and file.is_file():
-            environ.Env.read_env(file)
+    A file need not be there, unless it is one that ENV_FILE names.
+    """
+
+    def __init__(self, file: Path | None = None, *, is_named: bool = False) -> None:
+        if file is None or not (is_named or file.is_file()):
+            return
+        try:
+            with file.open(encoding="utf-8") as lines:
+                environ.Env.read_env(lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"ENV_FILE is wrong: {file} cannot be read: {error}") from None
 
     def __call__(self, name: str, parse: Callable[[str], Any] = str, default: Any = REQUIRED) -> Any:
         value = str(os.environ.get(name, "")).strip()
@@ -237,9 +247,23 @@ def fernet_keys(value: str) -> list[str]:
 
 
 def redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        raise ValueError("expected redis://host:6379/0 or rediss://…")
+    """Never repeats its password in its message."""
+    try:
+        parts = urlsplit(value)
+        parse_url(value)  # the port, and what follows a question mark
+        well_formed = parts.scheme in {"redis", "rediss"} and parts.hostname and re.fullmatch(r"(/\d*)?", parts.path)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise ValueError("expected redis://host:6379/0 or rediss://…, where 0 is the number of a database")
+    return value
+
+
+def sentry_dsn(value: str) -> str:
+    try:
+        Dsn(value)
+    except ValueError:
+        raise ValueError("expected an address as https://key@host/project") from None
     return value
 
 

@@ -83,7 +83,8 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "gunicorn.error": to_console,
             "gunicorn.access": {**to_console, "level": "INFO"},
-            "celery.app.trace": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},  # our tasks tell their outcomes themselves
+            "celery.worker.strategy": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
         },
     }

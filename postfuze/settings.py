@@ -12,7 +12,8 @@ from postfuze import env as parse
 from postfuze.logs import logging_config, start_sentry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = parse.Environment(BASE_DIR / os.environ["ENV_FILE"] if "ENV_FILE" in os.environ else BASE_DIR / ".env")
+ENV_FILE = os.environ.get("ENV_FILE", "")
+env = parse.Environment(BASE_DIR / (ENV_FILE if "ENV_FILE" in os.environ else ".env"), is_named=bool(ENV_FILE))
 
 # What this process is: it decides on the connection pool and, without Redis, on its share of every platform budget.
 PROCESS = env("POSTFUZE_PROCESS", parse.one_of("web", "beat", "worker", "command"), "command")
@@ -72,8 +73,11 @@ TEMPLATES = [
     }
 ]
 
-# --- threads, database
+# --- processes, threads, database
 
+# Read by the commands in the Procfile, and here to be checked.
+WEB_CONCURRENCY = env("WEB_CONCURRENCY", partial(parse.whole, at_most=1000), 1)
+WORKER_CONCURRENCY = env("WORKER_CONCURRENCY", partial(parse.whole, at_most=1000), 2)
 WEB_THREADS = env("WEB_THREADS", partial(parse.whole, at_most=1000), 32)
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -212,7 +216,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(BASE_DIR / "var" / "beat-schedule")
 CELERY_TIMEZONE = "UTC"
@@ -281,6 +284,6 @@ LOG_LEVEL = env("LOG_LEVEL", parse.one_of("debug", "info", "warning", "error", "
 LOG_FORMAT = env("LOG_FORMAT", parse.one_of("json", "console"), "json")
 LOGGING = logging_config(LOG_LEVEL, LOG_FORMAT)
 
-SENTRY_DSN: str | None = env("SENTRY_DSN", default=None)
+SENTRY_DSN: str | None = env("SENTRY_DSN", parse.sentry_dsn, None)
 if SENTRY_DSN:
     start_sentry(SENTRY_DSN)

@@ -1,4 +1,4 @@
-"""The web process."""
+"""The web process. Run by itself it only tells whether that can start: Gunicorn fails on some variables before us."""
 
 import os
 import sys

@@ -17,6 +17,7 @@ VALID = "valid"
 SCOPES = ("posts:write", "accounts:write", "webhooks:write")
 _FORM = re.compile(r"sk_(live|test)_([a-z0-9]{12})([A-Za-z0-9_-]{43})")
 _USED_EVERY = timedelta(minutes=1)
+_LONGEST_NAME = 200
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -29,7 +30,7 @@ def create_key(
     expires_at: datetime | None = None,
     seed: str = "",
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is shown once and not kept. ValueError for an unknown scope.
+    """A new key and its text, which is shown once and not kept. ValueError for an unknown scope or too long a name.
 
     With a `seed` the key is derived from it and the SECRET_KEY, and found if it is there already.
     """
@@ -37,6 +38,8 @@ def create_key(
     for scope in scopes:
         if scope != "*" and scope not in SCOPES:
             raise ValueError(f"unknown scope {scope}: expected * or one of {', '.join(SCOPES)}")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"a key's name has at most {_LONGEST_NAME} characters")
     prefix, secret = _derived(seed) if seed else _random()
     key, _ = ApiKey.objects.get_or_create(
         prefix=prefix,

@@ -164,6 +164,13 @@ def test_a_key_for_no_organization_is_an_error_that_says_so(org: str) -> None:
         call_command("create_api_key", org)
 
 
+def test_a_name_that_is_too_long_is_an_error_that_says_so() -> None:
+    organization = str(OrganizationFactory().pk)
+    with pytest.raises(CommandError, match="at most 200 characters"):
+        call_command("create_api_key", organization, "--name", "n" * 201)
+    call_command("create_api_key", organization, "--name", "n" * 200)
+
+
 def test_an_unknown_scope_is_an_error_that_names_it() -> None:
     with pytest.raises(CommandError, match="unknown scope posts:read"):
         call_command("create_api_key", str(OrganizationFactory().pk), "--scopes", "posts:read")
@@ -267,7 +274,7 @@ def test_an_organizations_keys_are_listed_without_their_secrets(capsys: Any, cli
     assert f"sk_test_{used.prefix}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 201])
+@pytest.mark.parametrize("name", ["", "   ", "x" * 201, "\udcff"])
 def test_an_organization_needs_a_name(name: str) -> None:
     with pytest.raises(CommandError, match="NAME"):
         call_command("create_org", name)

@@ -1,5 +1,6 @@
 """What the API says of platforms."""
 
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -51,4 +52,12 @@ def test_a_page_without_markers_is_named(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing")
     with pytest.raises(CommandError, match="markers"):
+        call_command("platform_table", page)
+
+
+@pytest.mark.parametrize("spoil", [Path.mkdir, lambda file: file.write_bytes(b"\xff"), lambda file: None])
+def test_a_page_that_cannot_be_read_is_named(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    page = tmp_path / "page.md"
+    spoil(page)
+    with pytest.raises(CommandError, match=r"page\.md cannot be read or written: [^\n]+\Z"):
         call_command("platform_table", page)

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 SIDE_BY_SIDE = 4
 ACCOUNTS_AT_ONCE = 4
+NEVER = threading.Event()
 COUNTED = ("targets", "accounts", "calls", "snapshots")
 
 
@@ -90,11 +91,12 @@ def work_through(
     scope: Scope = ALL,
     limit: int | None = None,
     on_batch: Callable[[Summary], None] | None = None,
+    stop: threading.Event = NEVER,
 ) -> Summary:
-    """Collect the lane's due posts batch by batch, until `until` (of `time.monotonic()`), or `limit` targets."""
+    """Collect the lane's due posts batch by batch, until `until` (of `time.monotonic()`), `stop` or `limit` targets."""
     summary = Summary()
     size = size_of(lane)
-    while time.monotonic() < until and (limit is None or summary.targets < limit):
+    while _goes_on(until, stop) and (limit is None or summary.targets < limit):
         room = size if limit is None else min(size, limit - summary.targets)
         claim, targets = due.claim_targets(lane, scope, room)
         if not targets:
@@ -117,6 +119,10 @@ def work_through(
             dict(summary.failures),
         )
     return summary
+
+
+def _goes_on(until: float, stop: threading.Event) -> bool:
+    return time.monotonic() < until and not stop.is_set()
 
 
 def _collect_batch(claim: uuid.UUID, targets: list[Target], until: float) -> Summary:
@@ -161,11 +167,12 @@ def work_through_accounts(
     scope: Scope = ALL,
     limit: int | None = None,
     on_batch: Callable[[Summary], None] | None = None,
+    stop: threading.Event = NEVER,
 ) -> Summary:
     """Collect a platform's due accounts, some at a time side by side."""
     summary = Summary()
     with ThreadPoolExecutor(ACCOUNTS_AT_ONCE, thread_name_prefix=f"{platform}-accounts") as pool:
-        while time.monotonic() < until and (limit is None or summary.accounts < limit):
+        while _goes_on(until, stop) and (limit is None or summary.accounts < limit):
             room = ACCOUNTS_AT_ONCE if limit is None else min(ACCOUNTS_AT_ONCE, limit - summary.accounts)
             claim, accounts = due.claim_accounts(platform, scope, room)
             if not accounts:
@@ -204,10 +211,12 @@ def run_pass(
     scope: Scope = ALL,
     limit: int | None = None,
     on_progress: Callable[[Summary], None] | None = None,
+    stop: threading.Event = NEVER,
 ) -> Summary:
     """One pass over everything due, in this process. One lane's crash does not stop the others.
 
-    `on_progress` is called with the numbers so far, from one thread at a time.
+    `on_progress` is called with the numbers so far, from one thread at a time. When `stop` is set nothing more is
+    claimed, and what is under way is stored.
     """
     total, lock = Summary(), threading.Lock()
 
@@ -217,34 +226,35 @@ def run_pass(
             if on_progress is not None:
                 on_progress(total)
 
+    options: dict[str, Any] = {"until": until, "scope": scope, "on_batch": add, "stop": stop}
     more = True
     while more:
         done, lanes = total.rows, due.due_lanes(scope)
         if limit is None:
-            _work_side_by_side(lanes, until, scope, add)
+            _work_side_by_side(lanes, **options)
         else:
-            _work_in_turn(lanes, until, scope, add, limit - total.rows)
-        more = len(lanes) == due.LANES_A_PASS and total.rows > done and time.monotonic() < until
+            _work_in_turn(lanes, limit - total.rows, **options)
+        more = len(lanes) == due.LANES_A_PASS and total.rows > done and _goes_on(until, stop)
     beat("collect", total)
     return total
 
 
-def _work_side_by_side(lanes: list[str], until: float, scope: Scope, add: Callable[[Summary], None]) -> None:
+def _work_side_by_side(lanes: list[str], *, scope: Scope, **options: Any) -> None:
     """Each platform has threads of its own, so that one that hangs takes no other's time."""
     with ExitStack() as stack:
         pools: dict[str, ThreadPoolExecutor] = {}
         for platform in due.due_account_platforms(scope):
             pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix=f"{platform}-accounts"))
-            pool.submit(_guarded, work_through_accounts, platform, until=until, scope=scope, on_batch=add)
+            pool.submit(_guarded, work_through_accounts, platform, scope=scope, **options)
         for lane in lanes:
             platform = platform_of_lane(lane)
             if platform not in pools:
                 pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix=f"{platform}-lanes")
                 pools[platform] = stack.enter_context(pool)
-            pools[platform].submit(_guarded, work_through, lane, until=until, scope=scope, on_batch=add)
+            pools[platform].submit(_guarded, work_through, lane, scope=scope, **options)
 
 
-def _work_in_turn(lanes: list[str], until: float, scope: Scope, add: Callable[[Summary], None], room: int) -> None:
+def _work_in_turn(lanes: list[str], room: int, *, scope: Scope, **options: Any) -> None:
     """One after the other, so that a limit is met exactly: posts first, then accounts."""
     work = [(work_through, lane) for lane in lanes]
     work += [(work_through_accounts, platform) for platform in due.due_account_platforms(scope)]
@@ -252,7 +262,7 @@ def _work_in_turn(lanes: list[str], until: float, scope: Scope, add: Callable[[S
         if room <= 0:
             return
         try:
-            room -= collect(name, until=until, scope=scope, limit=room, on_batch=add).rows
+            room -= collect(name, scope=scope, limit=room, **options).rows
         except Exception:
             logger.exception("%s stopped", name)
 

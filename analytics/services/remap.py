@@ -84,6 +84,8 @@ def remap(platforms: Sequence[str], *, dry_run: bool, on_page: Callable[[int], N
     """
     report: Report = {table: {} for table in TABLES}
     streams = [(table, key) for table in TABLES for key in platforms]
+    if not dry_run and not _is_of_this_mapping():
+        begin_anew()  # else the places of streams that this run leaves out would pass for this mapping's
     left = {} if dry_run else _places()
     for table, key in streams:
         tally = Tally()
@@ -97,7 +99,12 @@ def remap(platforms: Sequence[str], *, dry_run: bool, on_page: Callable[[int], N
 
 
 def _places() -> dict[str, walks.Place]:
-    return walks.places(WORK) if walks.told(WORK).get("mapping_version") == snapshots.MAPPING_VERSION else {}
+    return walks.places(WORK) if _is_of_this_mapping() else {}
+
+
+def _is_of_this_mapping() -> bool:
+    """Whether what is noted of a run that was cut off is of the mapping that there is now."""
+    return bool(walks.told(WORK).get("mapping_version") == snapshots.MAPPING_VERSION)
 
 
 def _remap_stream(

@@ -1,6 +1,10 @@
 """Collecting: what is due, who takes it, how many calls that is, and what starts it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -232,6 +236,72 @@ def test_the_command_prints_one_json_document_and_succeeds_although_targets_fail
     Target.objects.update(next_collect_at=timezone.now() - SECOND)
     call_command("collect", "--account", str(account.pk), "--limit", "2", stdout=out)
     assert "2 targets and 0 accounts: 1 calls, 2 snapshots, 0 failures" in out.getvalue()
+
+
+@pytest.fixture
+def signalled(sandbox):
+    """Sends this process a signal as soon as the platform was called."""
+    senders = []
+
+    def arrange(platform, number):
+        def send():
+            while not sandbox.calls(platform):
+                time.sleep(0.01)
+            os.kill(os.getpid(), number)
+
+        senders.append(threading.Thread(target=send, daemon=True))
+        senders[-1].start()
+
+    yield arrange
+    for sender in senders:
+        sender.join(10)
+
+
+@live
+@pytest.mark.parametrize(
+    ("number", "exit_code", "options"),
+    [(signal.SIGINT, 130, []), (signal.SIGTERM, 143, []), (signal.SIGINT, 130, ["--limit", "90"])],
+)
+def test_a_signal_stops_the_command_when_what_is_under_way_is_stored(
+    busy, sandbox, signalled, capsys, number, exit_code, options
+):  # fmt: skip
+    busy("bluesky", 100)
+    sandbox.switch("bluesky", latency_ms=400)
+    assert sandbox.calls("bluesky") == 0
+    signalled("bluesky", number)
+    with pytest.raises(SystemExit) as ended:
+        call_command("collect", "--json", *options)
+    assert ended.value.code == exit_code
+    told = json.loads(capsys.readouterr().out)
+    assert 0 < told["targets"] < 90
+    assert told["snapshots"] == told["targets"] == PostAnalytics.objects.count()
+    assert not Target.objects.exclude(claim=None).exists()
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+@live
+def test_a_signal_stops_collecting_accounts_too(sandbox):
+    for _ in range(9):
+        sandbox.connect("bluesky")
+    stop = threading.Event()
+    summary = run(stop=stop, on_progress=lambda so_far: stop.set())
+    assert 0 < summary.accounts <= 4
+    assert AccountMetrics.objects.count() == summary.accounts
+
+
+TWICE = """
+import os, signal, time
+from analytics.management.stopping import stoppable
+with stoppable(on_first=lambda: print("first", flush=True), on_second=lambda: print("second", flush=True)):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+"""
+
+
+def test_a_second_signal_ends_the_command_at_once():
+    found = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, timeout=30, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (-signal.SIGINT, "first\nsecond\n", "")
 
 
 @stored

@@ -201,6 +201,14 @@ def test_it_begins_anew_when_told_to_or_when_the_mapping_has_changed(cut_off, ne
     assert walks.places(remap.WORK) == {}
 
 
+def test_a_newer_mapping_forgets_how_far_all_streams_came_also_when_it_begins_with_one_platform(cut_off, monkeypatch):
+    PostAnalyticsFactory(target=TargetFactory(platform="x"))
+    monkeypatch.setattr(snapshots, "MAPPING_VERSION", snapshots.MAPPING_VERSION + 1)
+    command(platform="x")
+    assert command()["post_analytics"]["bluesky"]["rows"] == 9
+    assert {row.mapping_version for row in PostAnalytics.objects.all()} == {snapshots.MAPPING_VERSION}
+
+
 def test_a_changed_mapping_reaches_what_is_stored(wrong, monkeypatch):
     [row] = wrong(1)
     command()

@@ -64,6 +64,8 @@ def test_the_process_wins_over_the_file(monkeypatch: Any, tmp_path: Path) -> Non
         (RETENTION, "linkedin=forever, *=9999d, x=1h", {"linkedin": None, "reddit": 9999 * DAY, "x": DAY / 24}),
         (env.fernet_keys, f"{KEY},{KEY}", [KEY, KEY]),
         (env.redis_url, "redis://:p@localhost:6379/1", "redis://:p@localhost:6379/1"),
+        (env.redis_url, "rediss://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=none"),
+        (env.sentry_dsn, "https://key@sentry.example.com/1", "https://key@sentry.example.com/1"),
     ],
 )
 def test_values_are_read(parse: Any, value: str, expected: object) -> None:
@@ -118,6 +120,14 @@ def test_values_are_read(parse: Any, value: str, expected: object) -> None:
         (env.cadence, ","),
         (env.fernet_keys, ","),
         (env.redis_url, "http://localhost"),
+        (env.redis_url, "redis://"),
+        (env.redis_url, "redis://localhost:notaport/0"),
+        (env.redis_url, "redis://localhost/rubbish"),
+        (env.redis_url, "redis://localhost/-1"),
+        (env.redis_url, "redis://localhost?db=rubbish"),
+        (env.redis_url, "redis://[::1/0"),
+        (env.sentry_dsn, "rubbish!"),
+        (env.sentry_dsn, "https://sentry.example.com/1"),
         (env.database(Path("/")), "mysql://localhost/x"),
         (env.database(Path("/")), "sqlite://:memory:"),
         (env.database(Path("/")), "postgres://"),
@@ -135,6 +145,20 @@ def test_a_wrong_secret_is_not_repeated() -> None:
     with pytest.raises(ValueError, match=r"database address|names no database|expected") as caught:
         env.database(Path("/"))("postgres://user:hunter2@host:port/name")
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(ValueError, match="expected") as caught:
+        env.redis_url("redis://user:hunter2@host:port/0")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spoil", [lambda file: None, Path.mkdir, lambda file: file.write_bytes(b"\xff")])
+def test_a_file_that_is_named_must_be_there_and_text_and_another_need_not_be_there(tmp_path: Path, spoil: Any) -> None:
+    file = tmp_path / "postfuze.env"
+    env.Environment(file)
+    spoil(file)
+    with pytest.raises(
+        ImproperlyConfigured, match=r"\AENV_FILE is wrong: [^\n]*postfuze\.env cannot be read: [^\n]+\Z"
+    ):
+        env.Environment(file, is_named=True)
 
 
 def test_a_relative_sqlite_path_starts_at_the_root_of_the_project() -> None:

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,11 @@ def read(**environment: str) -> dict[str, Any]:
         ("ALLOWED_HOSTS", "https://x.com"),
         ("CONNECT_REDIRECT_HOSTS", "*.example.com"),
         ("WEBHOOK_ALLOWED_HOSTS", "http://x"),
+        ("SENTRY_DSN", "rubbish!"),
+        ("REDIS_URL", "redis://127.0.0.1:notaport/0"),
+        ("ENV_FILE", "/nonexistent.env"),
+        ("WEB_CONCURRENCY", "rubbish"),
+        ("WORKER_CONCURRENCY", "0"),
     ],
 )
 def test_a_wrong_variable_ends_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
@@ -51,10 +57,37 @@ def test_gunicorn_gives_up_on_a_wrong_variable() -> None:
     assert (found.returncode, found.stderr.splitlines()[-1][:38]) == (3, "PostFuze cannot start: DEBUG is wrong:")
 
 
-def test_celery_ends_with_that_line_too() -> None:
-    found = start("-m", "celery", "-A", "postfuze", "beat", API_RATE_LIMITS="everything=1")
-    assert found.returncode == 1
-    assert found.stderr.startswith("PostFuze cannot start: API_RATE_LIMITS is wrong")
+@pytest.mark.parametrize("name", ["SENTRY_DSN", "WORKER_CONCURRENCY"])
+def test_every_process_says_the_same_of_a_wrong_variable(name: str) -> None:
+    celery = ("-m", "celery", "-q", "-A", "postfuze")
+    commands = [
+        ("manage.py", "check"),
+        ("-m", "gunicorn", "postfuze.wsgi", "--bind", "127.0.0.1:0", "--log-level", "critical"),
+        (*celery, "worker", "--concurrency", "rubbish!"),
+        (*celery, "beat"),
+    ]
+    found = [start(*command, **{name: "rubbish!"}) for command in commands]
+    assert [each.returncode for each in found] == [1, 3, 1, 1]
+    [told] = {each.stderr for each in found}
+    assert told.startswith(f"PostFuze cannot start: {name} is wrong: expected ")
+    assert told.count("\n") == 1
+
+
+def test_the_web_process_of_the_procfile_names_the_variable_that_gunicorn_fails_on_before() -> None:
+    lines = (settings.BASE_DIR / "Procfile").read_text().splitlines()
+    [command] = [line.removeprefix("web: ") for line in lines if line.startswith("web: ")]
+    found = subprocess.run(
+        ["sh", "-c", command],
+        cwd=settings.BASE_DIR,
+        env=GOOD | {"WEB_CONCURRENCY": "rubbish", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert found.returncode == 3
+    assert found.stderr.startswith("PostFuze cannot start: WEB_CONCURRENCY is wrong: ")
+    assert found.stderr.count("\n") == 1
 
 
 def test_a_claim_that_may_lapse_in_mid_batch_is_refused() -> None:

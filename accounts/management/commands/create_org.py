@@ -18,7 +18,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         if not 0 < len(name.strip()) <= 200:
             raise CommandError("NAME must have 1 to 200 characters.")
-        with transaction.atomic():
-            organization = Organization.objects.create(name=name.strip())
-            audit.record_command("create_org", organization)
+        try:
+            with transaction.atomic():
+                organization = Organization.objects.create(name=name.strip())
+                audit.record_command("create_org", organization)
+        except UnicodeEncodeError as error:
+            raise CommandError("NAME is not valid UTF-8.") from error
         self.stdout.write(str(organization.pk))

@@ -19,6 +19,12 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="change nothing; fail if it is not up to date")
 
     def handle(self, *args: Any, file: Path, check: bool, **options: Any) -> None:
+        try:
+            self._write(file, check)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{file} cannot be read or written: {error}") from error
+
+    def _write(self, file: Path, check: bool) -> None:
         text = file.read_text()
         if not BETWEEN.search(text):
             raise CommandError(f"{file} has no <!-- platforms --> … <!-- /platforms --> markers.")

@@ -16,6 +16,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, help="default: the port of SANDBOX_URL")
 
     def handle(self, *args: Any, port: int | None, **options: Any) -> None:
+        if port is not None and not 0 <= port <= 65535:
+            raise CommandError("--port must be from 0 to 65535; 0 is any that is free.")
         wanted = port if port is not None else urlsplit(settings.SANDBOX_URL).port or 8001
 
         def ready(running: RunningSandbox) -> None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
 from platforms.sandbox import server
 from platforms.sandbox.server import RunningSandbox, start
@@ -78,3 +79,9 @@ def test_calls_at_the_same_time_are_answered_at_the_same_time(client: Client) ->
     for thread in threads:
         thread.join()
     assert client.get("_control").json()["platforms"]["bluesky"]["in_flight_max"] >= 2
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_there_is_not_is_an_error_that_says_so(port: int) -> None:
+    with pytest.raises(CommandError, match="from 0 to 65535"):
+        call_command("sandbox", port=port)
