@@ -12,6 +12,7 @@ from accounts.services import access
 from analytics.models import LONGEST_POST_ID, ImportJob, Post, Target, TargetStatus
 from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS
 from platforms import registry
+from postfuze.api.ids import IdField
 from postfuze.api.serializers import StrictSerializer
 from postfuze.api.times import TimeField
 
@@ -98,7 +99,7 @@ class ReferenceField(serializers.CharField):
 
 
 class TargetCreate(StrictSerializer):
-    account_id = serializers.UUIDField()
+    account_id = IdField()
     platform_post_id = serializers.CharField(max_length=1000, required=False, allow_null=True)
     platform_post_url = WebAddressField()
     published_at = TimeField(required=False, allow_null=True)

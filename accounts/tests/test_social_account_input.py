@@ -80,7 +80,16 @@ def test_odd_input_is_a_400_that_names_the_field(api: Any, field: str, value: An
     assert not SocialAccount.objects.exists()
 
 
-@pytest.mark.parametrize("query", [{"id": "x"}, {"platform": "myspace"}, {"status": "dead"}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"id": "x"},
+        {"id": "{0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9}"},
+        {"platform": "myspace"},
+        {"status": "dead"},
+        {"limit": 0},
+    ],
+)
 def test_a_malformed_filter_is_a_400_that_names_it(api: Any, query: dict[str, Any]) -> None:
     refused(api.get(URL, query), next(iter(query)))
 

@@ -187,6 +187,7 @@ def test_an_id_without_canonical_form_is_refused_with_the_expected_one(client_fo
         ({"targets": []}, "targets"),
         ({"targets": [{}]}, "targets.0.account_id"),
         ({"targets": [{"account_id": "x"}]}, "targets.0.account_id"),
+        ({"targets": [{"account_id": 5}]}, "targets.0.account_id"),
         ({"targets": [{"account_id": str(uuid.uuid4())} for _ in range(51)]}, "targets"),
         ({"targets": [{"account_id": str(uuid.uuid4()), "mood": "good"}]}, "targets.0.mood"),
         ({"targets": [{"account_id": "ACCOUNT"}, {"account_id": "ACCOUNT"}]}, "targets.1.account_id"),
