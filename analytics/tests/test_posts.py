@@ -11,6 +11,7 @@ from django.db import connection
 from accounts.services import connections
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
 from analytics.models import Post, Target
+from analytics.services import posts
 from analytics.services.collect import collect_now
 from analytics.services.posts import rolled_up
 from analytics.tests.posts import POSTS, account_fixture, client_fixture, problem  # noqa: F401
@@ -125,6 +126,27 @@ def test_a_deleted_posts_reference_is_free_again(client, account):
     body = {"external_ref": "a", "targets": [{"account_id": str(account.pk), "platform_post_id": "9"}]}
     first = client.post(POSTS, body).json()
     assert client.delete(f"{POSTS}/{first['id']}").status_code == 204
+    again = client.post(POSTS, body)
+    assert again.status_code == 201
+    assert again.json()["id"] != first["id"]
+
+
+@pytest.mark.parametrize("lookup", [1, 2])
+def test_a_post_deleted_while_it_is_repeated_is_created_anew(client, account, monkeypatch, lookup):
+    body = {"external_ref": "a", "targets": [{"account_id": str(account.pk), "platform_post_id": "9"}]}
+    first = client.post(POSTS, body).json()
+    lookups, find = [], posts.find_repeated
+
+    def deleted_once_found(identity):
+        lookups.append(identity)
+        if len(lookups) < lookup:
+            return None
+        found = find(identity)
+        if found is not None:
+            posts.delete(found)
+        return found
+
+    monkeypatch.setattr(posts, "find_repeated", deleted_once_found)
     again = client.post(POSTS, body)
     assert again.status_code == 201
     assert again.json()["id"] != first["id"]
