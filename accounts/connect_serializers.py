@@ -12,6 +12,7 @@ from accounts.models import SocialNetwork
 from accounts.serializers import TextField, TokenField
 from accounts.services import networks, redirects
 from platforms import registry
+from postfuze.api.ids import IdField
 from postfuze.api.serializers import UNKNOWN, StrictSerializer
 from postfuze.api.times import TimeField
 
@@ -144,7 +145,7 @@ class AuthUrlCreate(StrictSerializer):
 
     redirect_url = TextField(max_length=2000, help_text="Where the person ends; else on a page of this service.")
     tenant_id = TextField()
-    account_id = serializers.UUIDField(required=False, allow_null=True, help_text="An account to be connected again.")
+    account_id = IdField(required=False, allow_null=True, help_text="An account to be connected again.")
 
     def validate_redirect_url(self, value: str) -> str:
         try:

@@ -5,10 +5,11 @@ from django_filters import rest_framework as filters
 from accounts.models import DeliveryStatus, SocialAccount, SocialNetwork, Status
 from platforms import registry
 from postfuze.api.filters import StrictFilterSet
+from postfuze.api.ids import IdFilter
 
 
 class SocialAccountFilter(StrictFilterSet):
-    id = filters.UUIDFilter()
+    id = IdFilter()
     tenant_id = filters.CharFilter()
     platform = filters.ChoiceFilter(choices=registry.choices)
     status = filters.ChoiceFilter(choices=Status.choices)
@@ -31,4 +32,4 @@ class DeliveryFilter(StrictFilterSet):
 
     status = filters.ChoiceFilter(choices=DeliveryStatus.choices)
     event_type = filters.CharFilter(field_name="event__type")
-    event_id = filters.UUIDFilter(field_name="event")
+    event_id = IdFilter(field_name="event")

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from accounts.models import SocialAccount, Status
 from platforms import registry
+from postfuze.api.addresses import WebAddressField
 from postfuze.api.serializers import StrictSerializer
 from postfuze.api.times import TimeField
 
@@ -93,7 +94,7 @@ class SocialAccountCreate(StrictSerializer):
     network_unique_id = serializers.CharField(max_length=255)
     username = TextField()
     display_name = TextField()
-    profile_image_url = TextField(max_length=2000)
+    profile_image_url = WebAddressField()
     account_type = TextField(max_length=64)
     tenant_id = TextField()
     access_token = TokenField()

@@ -94,4 +94,6 @@ class SocialAccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Org
         deadline = self.since + params.deadline_ms(request) / 1000
         account = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
         found = health.check(account, since=self.since, deadline=deadline)
+        if found.account.deleted_at is not None:
+            raise Problem("not_found")
         return Response(HealthSerializer(found).data)

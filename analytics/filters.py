@@ -8,12 +8,13 @@ from django_filters import rest_framework as filters
 from analytics.models import Post, PostStatus, Target
 from platforms import registry
 from postfuze.api.filters import StrictFilterSet
+from postfuze.api.ids import IdFilter
 from postfuze.api.times import TimeFilter
 
 
 class PostFilter(StrictFilterSet):
     status = filters.ChoiceFilter(choices=PostStatus.choices)
-    account_id = filters.UUIDFilter(method="of_target")
+    account_id = IdFilter(method="of_target")
     platform = filters.ChoiceFilter(choices=registry.choices, method="of_target")
     external_ref = filters.CharFilter(strip=False)
     since = TimeFilter(field_name="created_at", lookup_expr="gte")

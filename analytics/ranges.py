@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from analytics.selectors import INTERVALS
-from postfuze.api import times
+from postfuze.api import ids, times
 from postfuze.api.pagination import KeysetPagination
 from postfuze.api.problems import Problem, invalid
-from postfuze.api.viewsets import UUID as UUID_FORM
 
 _TIME = {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
 PARAMETERS = [
@@ -94,9 +93,10 @@ def uuid_parameter(request: Request, name: str) -> UUID | None:
     text = request.query_params.get(name)
     if text is None:
         return None
-    if not UUID_FORM.fullmatch(text):
-        raise invalid(name, "Expected a UUID.")
-    return UUID(text)
+    try:
+        return ids.parse(text)
+    except ValueError as error:
+        raise invalid(name, str(error)) from None
 
 
 def includes_raw(request: Request) -> bool:

@@ -3,7 +3,6 @@
 import re
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
@@ -12,35 +11,12 @@ from accounts.services import access
 from analytics.models import LONGEST_POST_ID, ImportJob, Post, Target, TargetStatus
 from analytics.rows import ACCOUNT_DIMENSIONS, DIMENSIONS
 from platforms import registry
+from postfuze.api.addresses import WebAddressField
+from postfuze.api.ids import IdField
 from postfuze.api.serializers import StrictSerializer
 from postfuze.api.times import TimeField
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-
-
-class WebAddressField(serializers.CharField):
-    """An http(s) URL; what is not set is null in answers."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=2000, required=False, allow_null=True, allow_blank=True, **kwargs)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        value = super().run_validation(data)
-        return "" if value is None else value
-
-    def to_internal_value(self, data: Any) -> str:
-        value: str = super().to_internal_value(data)
-        try:
-            parts = urlsplit(value)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            fits = False
-        if value and not fits:
-            raise serializers.ValidationError("Expected an http or https URL.")
-        return value
-
-    def to_representation(self, value: Any) -> str | None:
-        return str(value) or None
 
 
 class DayField(serializers.DateField):
@@ -98,7 +74,7 @@ class ReferenceField(serializers.CharField):
 
 
 class TargetCreate(StrictSerializer):
-    account_id = serializers.UUIDField()
+    account_id = IdField()
     platform_post_id = serializers.CharField(max_length=1000, required=False, allow_null=True)
     platform_post_url = WebAddressField()
     published_at = TimeField(required=False, allow_null=True)
@@ -303,10 +279,10 @@ AccountMetricsSerializer = type(
         "source": serializers.ChoiceField(choices=["live", "snapshot"], required=False),
         "captured_at": TimeField(required=False),
         **{name: serializers.IntegerField(allow_null=True, required=False) for name in ACCOUNT_DIMENSIONS},
-        "raw": serializers.JSONField(required=False, allow_null=True),
+        "raw": serializers.DictField(required=False, allow_null=True),
         "unavailable": serializers.DictField(child=serializers.CharField(), required=False),
         "live_error": LiveErrorSerializer(required=False, allow_null=True),
-        "metrics": serializers.JSONField(required=False, allow_null=True),
+        "metrics": serializers.DictField(required=False, allow_null=True),
         "message": serializers.CharField(required=False),
         "since": TimeField(required=False, allow_null=True),
         "until": TimeField(required=False, allow_null=True),

@@ -3,11 +3,13 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins
@@ -84,7 +86,8 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
         identity = self._identity(request)
         repeated = _or_problem(lambda: posts.find_repeated(identity))
         if repeated is not None:
-            return self._answer(repeated)
+            with suppress(Http404):  # deleted in the meantime, which frees its name
+                return self._answer(repeated)
         given = PostCreate(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
@@ -94,8 +97,10 @@ class PostViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, _TimedViewSe
             named = [{"field": f"targets.{error.index}.account_id", "message": str(error)}]
             raise Problem("unknown_account", str(error), errors=named) from error
         _normalize(data["targets"], accounts)
-        post, is_new = _or_problem(lambda: posts.create(identity, data, accounts))
-        return self._answer(post, status=201 if is_new else 200)
+        while True:
+            post, is_new = _or_problem(lambda: posts.create(identity, data, accounts))
+            with nullcontext() if is_new else suppress(Http404):
+                return self._answer(post, status=201 if is_new else 200)
 
     def _identity(self, request: Request) -> posts.Identity:
         key = request.headers.get("Idempotency-Key")

@@ -13,6 +13,7 @@ from platforms.facebook_posts import read_posts
 from platforms.facebook_videos import Resolved, read_videos, resolve
 from platforms.graph_errors import MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, summed, text_at
+from platforms.numerals import numeral
 from platforms.payloads import count, instant, lookup, to_count
 
 ACCOUNT_METRICS = ("page_media_view", "page_total_media_view_unique", "page_views_total", "page_follows")
@@ -51,21 +52,22 @@ class Facebook(FacebookPages):
     def normalize_post_id(self, value: str, account: Account) -> str:
         page = account.network_unique_id
         if re.fullmatch(r"[0-9]{1,25}(?:_[0-9]{1,25})?", value):
-            return value
+            return "_".join(map(numeral, value.split("_")))
         for url in POST_URLS:
             if found := re.fullmatch(url, value):
-                return f"{page}_{found[1]}"
+                return f"{page}_{numeral(found[1])}"
         for url in VIDEO_URLS:
             if found := re.fullmatch(url, value):
-                return found[1]
+                return numeral(found[1])
         raise ValueError(
             "expected <page id>_<post id>, a video's number, or a facebook.com URL with the number in it (not pfbid…)"
         )
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{1,25}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{1,25}", number):
             raise ValueError("expected the numeric Page id, such as 102030405060708")
-        return value
+        return number
 
     def base_url_for(self, account: Account) -> str:
         return f"{self.base_url}{self.version_for(account)}/"

@@ -10,6 +10,7 @@ from platforms.dimensions import AccountDimension, Reason
 from platforms.errors import AccountNotFound, Misconfigured, PlatformError, Rejected
 from platforms.google import ERRORS, details
 from platforms.google_business_locations import INFORMATION, GoogleBusinessLocations
+from platforms.numerals import numeral
 from platforms.payloads import lookup, to_count
 from platforms.rates import Limit
 
@@ -62,13 +63,14 @@ class GoogleBusiness(GoogleBusinessLocations):
         owner = (found["account"] or account.extra.get("account")) if found else None
         if not found or not owner:
             raise ValueError("expected accounts/<account>/locations/<location>/localPosts/<post>")
-        return f"accounts/{owner}/locations/{found['location'] or account.network_unique_id}/localPosts/{found['post']}"
+        location = found["location"] or account.network_unique_id
+        return f"accounts/{numeral(owner)}/locations/{numeral(location)}/localPosts/{found['post']}"
 
     def normalize_account_id(self, value: str) -> str:
         found = LOCATION.fullmatch(value)
         if not found:
             raise ValueError("expected the location's number, or locations/<number>")
-        return found[1]
+        return numeral(found[1])
 
     def check_extra(self, key: str, value: Any, *, mapped: Container[str] = ()) -> str:
         found = re.fullmatch(r"(?:accounts/)?([0-9]{1,30})", super().check_extra(key, value))

@@ -16,6 +16,7 @@ from platforms.instagram_consent import InstagramConsent, by_instagram
 from platforms.instagram_listing import list_media
 from platforms.instagram_media import read_media
 from platforms.instagram_metrics import FIELDS, media_metrics
+from platforms.numerals import numeral
 from platforms.oauth import Refresh
 from platforms.payloads import count, to_count
 
@@ -69,16 +70,18 @@ class Instagram(InstagramConsent):
     }
 
     def normalize_post_id(self, value: str, account: Account) -> str:
-        if not re.fullmatch(r"[0-9]{5,25}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{5,25}", number):
             raise ValueError(
                 "expected the numeric media id, such as 17900000000000001 (a permalink's shortcode is not one)"
             )
-        return value
+        return number
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{5,25}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{5,25}", number):
             raise ValueError("expected the numeric professional account id, such as 17841400000000001")
-        return value
+        return number
 
     def base_url_for(self, account: Account) -> str:
         host = "graph.instagram.com" if by_instagram(account) else "graph.facebook.com"

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from platforms.base import Account, Raw, Request, objects
+from platforms.numerals import numeral
 from platforms.payloads import lookup
 
 ORGANIZATION = "urn:li:organization:"
@@ -38,7 +39,7 @@ def post_urn(value: str) -> str:
     found = POST.fullmatch(unquote(value) if value.startswith("http") else value)
     if not found:
         raise ValueError("expected urn:li:share:<number> or urn:li:ugcPost:<number>, as LinkedIn's API names the post")
-    return found[1] or found[2] or f"urn:li:{found[3]}:{found[4]}"
+    return _plain(found[1] or found[2] or f"urn:li:{found[3]}:{found[4]}")
 
 
 def account_urn(value: str) -> str:
@@ -46,7 +47,14 @@ def account_urn(value: str) -> str:
     found = ACCOUNT.fullmatch(value)
     if not found:
         raise ValueError("expected urn:li:person:<id> or urn:li:organization:<number>")
-    return found[1] or f"{ORGANIZATION}{found[2]}"
+    urn = found[1] or f"{ORGANIZATION}{found[2]}"
+    return _plain(urn) if urn.startswith(ORGANIZATION) else urn
+
+
+def _plain(urn: str) -> str:
+    """A URN that ends in a number, as LinkedIn writes it."""
+    kind, _, number = urn.rpartition(":")
+    return f"{kind}:{numeral(number)}"
 
 
 def is_page(account: Account) -> bool:

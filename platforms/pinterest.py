@@ -28,6 +28,7 @@ from platforms.errors import (
     ScopeMissing,
     TokenExpired,
 )
+from platforms.numerals import numeral
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.payloads import epoch, instant, page_after
 from platforms.pinterest_analytics import BadRequest, Forbidden, NotFound, NotYours, retire_named, total, window
@@ -40,8 +41,8 @@ MONTH = timedelta(days=28)
 ACCOUNT_METRICS = ("IMPRESSION", "ENGAGEMENT", "PIN_CLICK", "OUTBOUND_CLICK", "SAVE")
 USER = ("id", "account_type", "follower_count", "following_count", "pin_count", "board_count", "monthly_views")
 PIN = re.compile(
-    r"([0-9]{1,19})"
-    r"|https?://(?:[a-z-]+\.)?pinterest(?:\.[a-z]{2,3}){1,2}/pin/(?:[^/?#\s]*--)?([0-9]{1,19})/?(?:[?#]\S*)?"
+    r"0*([0-9]{1,19})"
+    r"|https?://(?:[a-z-]+\.)?pinterest(?:\.[a-z]{2,3}){1,2}/pin/(?:[^/?#\s]*--)?0*([0-9]{1,19})/?(?:[?#]\S*)?"
 )
 
 
@@ -76,12 +77,13 @@ class Pinterest(PinterestConsent):
         found = PIN.fullmatch(value)
         if not found:
             raise ValueError("expected a pin id of 1 to 19 digits, or https://www.pinterest.com/pin/<id>/")
-        return str(int(found[1] or found[2]))
+        return found[1] or found[2]
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{1,19}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{1,19}", number):
             raise ValueError("expected the numeric user account id, 1 to 19 digits")
-        return value
+        return number
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_pins(ids, account))

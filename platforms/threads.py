@@ -11,6 +11,7 @@ from platforms.errors import AccountNotFound, Gone, Rejected, ScopeMissing, Toke
 from platforms.graph import LIFETIME
 from platforms.graph_errors import TOO_YOUNG, MetricRefused
 from platforms.graph_insights import insight_values, metric_values, next_cursor, rows_by_id, sift, summed, text_at
+from platforms.numerals import numeral
 from platforms.oauth import App, Credentials, Refresh, TokenSet
 from platforms.payloads import instant, to_count
 from platforms.rates import Limit
@@ -46,14 +47,16 @@ class Threads(ThreadsConsent):
     account_fields = {AccountDimension.FOLLOWERS: "followers_count", AccountDimension.IMPRESSIONS: "views"}
 
     def normalize_post_id(self, value: str, account: Account) -> str:
-        if not re.fullmatch(r"[0-9]{5,25}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{5,25}", number):
             raise ValueError("expected the numeric media id, such as 18000000000000001 (a permalink does not hold it)")
-        return value
+        return number
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{5,25}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{5,25}", number):
             raise ValueError("expected the numeric Threads user id, such as 26000000000000001")
-        return value
+        return number
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         found = yield from read_posts(ids, account)

@@ -16,8 +16,8 @@ from platforms.tiktok_videos import FIELDS, PAGE, ask, list_videos, read_videos
 
 ACCOUNT_METRICS = ("follower_count", "following_count", "likes_count", "video_count")
 VIDEO = re.compile(
-    r"([0-9]{1,20})"
-    r"|https?://(?:[a-z]+\.)?tiktok\.com/(?:@[^/\s?#]+/(?:video|photo)|v)/([0-9]{1,20})(?:\.html)?/?(?:[?#]\S*)?"
+    r"0*([0-9]{1,20})"
+    r"|https?://(?:[a-z]+\.)?tiktok\.com/(?:@[^/\s?#]+/(?:video|photo)|v)/0*([0-9]{1,20})(?:\.html)?/?(?:[?#]\S*)?"
 )
 PUBLISH_ID = re.compile(r"[a-z]_(?:pub|inbox)_[A-Za-z0-9_.~-]{1,120}")
 
@@ -70,7 +70,7 @@ class TikTok(TikTokConsent):
     def normalize_post_id(self, value: str, account: Account) -> str:
         found = VIDEO.fullmatch(value)
         if found:
-            return str(int(found[1] or found[2]))
+            return found[1] or found[2]
         if not PUBLISH_ID.fullmatch(value):
             raise ValueError(
                 "expected a video id of digits, https://www.tiktok.com/@<user>/video/<id>, or a publish id"

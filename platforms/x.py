@@ -7,6 +7,7 @@ from typing import Any
 from platforms.base import Account, Call, Found, Item, Listing, Raw, Reading, Request, listed, pick, same_account
 from platforms.dimensions import AccountDimension, Dimension
 from platforms.errors import AccountNotFound, Gone
+from platforms.numerals import numeral
 from platforms.oauth import Refresh
 from platforms.payloads import count
 from platforms.rates import Limit
@@ -52,16 +53,17 @@ class X(XConsent, XErrors):
 
     def normalize_post_id(self, value: str, account: Account) -> str:
         found = re.fullmatch(
-            r"(?:https?://(?:\w+\.)?(?:x|twitter)\.com/[^/\s]+(?:/\w+)?/status/)?([0-9]{1,19})(?:[/?#].*)?", value
+            r"(?:https?://(?:\w+\.)?(?:x|twitter)\.com/[^/\s]+(?:/\w+)?/status/)?0*([0-9]{1,19})(?:[/?#].*)?", value
         )
         if not found or (value[0].isdigit() and not value.isdigit()):
             raise ValueError("expected a post id of 1 to 19 digits, or https://x.com/<user>/status/<id>")
-        return str(int(found[1]))
+        return found[1]
 
     def normalize_account_id(self, value: str) -> str:
-        if not re.fullmatch(r"[0-9]{1,19}", value):
+        number = numeral(value)
+        if not re.fullmatch(r"[0-9]{1,19}", number):
             raise ValueError("expected the numeric user id, 1 to 19 digits")
-        return value
+        return number
 
     def fetch_posts(self, ids: Sequence[str], account: Account) -> Call[dict[str, Item]]:
         return (yield from read_posts(ids, self, account))

@@ -85,6 +85,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             "gunicorn.access": {**to_console, "level": "INFO"},
             "celery.app.trace": {"level": "WARNING"},  # our tasks tell their outcomes themselves
             "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
         },
     }

@@ -161,6 +161,7 @@ def test_ids_of_others_are_unknown(walk: Walk, organization: Any) -> None:
     elsewhere = SocialAccountFactory(organization=organization, platform="tiktok")
     for account_id in (theirs.pk, live.pk, elsewhere.pk, uuid.uuid4()):
         assert walk.begin(status=422, account_id=str(account_id))["code"] == "unknown_account"
+    assert walk.begin(status=400, account_id=theirs.pk.hex)["errors"][0]["field"] == "account_id"
     assert not ConnectSession.objects.exists()
 
 

@@ -58,7 +58,10 @@ def test_what_is_no_token_is_refused(api: Any, token: Any) -> None:
         ("network_unique_id", "9" * 100_000),
         ("network_unique_id", 10**30),
         ("tenant_id", "x" * 256),
-        ("profile_image_url", "x" * 2001),
+        ("profile_image_url", "https://example.com/" + "x" * 2001),
+        ("profile_image_url", "javascript:alert(1)"),
+        ("profile_image_url", "http://[::1"),
+        ("profile_image_url", "//example.com/a.png"),
         ("account_type", {}),
         ("token_expires_at", "tomorrow"),
         ("token_expires_at", 10**18),
@@ -80,7 +83,16 @@ def test_odd_input_is_a_400_that_names_the_field(api: Any, field: str, value: An
     assert not SocialAccount.objects.exists()
 
 
-@pytest.mark.parametrize("query", [{"id": "x"}, {"platform": "myspace"}, {"status": "dead"}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"id": "x"},
+        {"id": "{0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9}"},
+        {"platform": "myspace"},
+        {"status": "dead"},
+        {"limit": 0},
+    ],
+)
 def test_a_malformed_filter_is_a_400_that_names_it(api: Any, query: dict[str, Any]) -> None:
     refused(api.get(URL, query), next(iter(query)))
 

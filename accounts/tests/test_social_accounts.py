@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import SocialAccount, WebhookEvent
-from accounts.services import connections, crypto
+from accounts.services import connections, crypto, flights
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory, make_key
 from accounts.tests.social_accounts import BLUESKY, URL, X, url
 from platforms.sandbox.tokens import sign_jwt
@@ -311,6 +311,20 @@ def test_a_deleted_account_is_gone_from_every_read_and_its_tokens_are_erased(api
         assert again.status_code == 404
     event = WebhookEvent.objects.get(type="account.disconnected")
     assert (event.organization_id, event.mode, event.data["id"]) == (organization.pk, "test", str(account.pk))
+
+
+def test_an_account_deleted_while_it_is_probed_is_not_found(
+    api: Any, organization: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = SocialAccountFactory(organization=organization)
+
+    def share(groups: Any, *_: Any, **__: Any) -> dict[str, None]:
+        connections.disconnect(account)
+        return {key: None for keys in groups for key in keys}
+
+    monkeypatch.setattr(flights, "share", share)
+    response = api.get(f"{url(account)}/health")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

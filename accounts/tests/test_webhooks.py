@@ -280,6 +280,7 @@ def test_deliveries_are_listed_and_filtered(api: Any, organization: Any, django_
     assert (row["attempts"], row["response_body"], row["error"]) == (10, "no", None)
     assert len(api.get(url, {"event_type": "post.published"}).json()["data"]) == 3
     assert len(api.get(url, {"event_id": str(made[0].event_id)}).json()["data"]) == 1
+    assert api.get(url, {"event_id": made[0].event_id.hex}).status_code == 400
     page = api.get(url, {"limit": 2}).json()
     rest = api.get(url, {"limit": 2, "cursor": page["next_cursor"]}).json()
     assert len(page["data"]) == len(rest["data"]) == 2 and rest["next_cursor"] is None

@@ -11,6 +11,7 @@ from django.db import connection
 from accounts.services import connections
 from accounts.tests.factories import OrganizationFactory, SocialAccountFactory
 from analytics.models import Post, Target
+from analytics.services import posts
 from analytics.services.collect import collect_now
 from analytics.services.posts import rolled_up
 from analytics.tests.posts import POSTS, account_fixture, client_fixture, problem  # noqa: F401
@@ -149,6 +150,27 @@ def test_a_deleted_posts_reference_is_free_again(client, account):
     assert again.json()["id"] != first["id"]
 
 
+@pytest.mark.parametrize("lookup", [1, 2])
+def test_a_post_deleted_while_it_is_repeated_is_created_anew(client, account, monkeypatch, lookup):
+    body = {"external_ref": "a", "targets": [{"account_id": str(account.pk), "platform_post_id": "9"}]}
+    first = client.post(POSTS, body).json()
+    lookups, find = [], posts.find_repeated
+
+    def deleted_once_found(identity):
+        lookups.append(identity)
+        if len(lookups) < lookup:
+            return None
+        found = find(identity)
+        if found is not None:
+            posts.delete(found)
+        return found
+
+    monkeypatch.setattr(posts, "find_repeated", deleted_once_found)
+    again = client.post(POSTS, body)
+    assert again.status_code == 201
+    assert again.json()["id"] != first["id"]
+
+
 def test_an_unknown_account_is_named_by_its_index(client, client_for, account):
     elsewhere = SocialAccountFactory()
     other_mode = SocialAccountFactory(organization=account.organization, mode="live")
@@ -206,6 +228,7 @@ def test_an_id_without_canonical_form_is_refused_with_the_expected_one(client_fo
         ({"targets": []}, "targets"),
         ({"targets": [{}]}, "targets.0.account_id"),
         ({"targets": [{"account_id": "x"}]}, "targets.0.account_id"),
+        ({"targets": [{"account_id": 5}]}, "targets.0.account_id"),
         ({"targets": [{"account_id": str(uuid.uuid4())} for _ in range(51)]}, "targets"),
         ({"targets": [{"account_id": str(uuid.uuid4()), "mood": "good"}]}, "targets.0.mood"),
         ({"targets": [{"account_id": "ACCOUNT"}, {"account_id": "ACCOUNT"}]}, "targets.1.account_id"),

@@ -144,7 +144,8 @@ def test_posts_are_filtered(client, account):
 
 @pytest.mark.parametrize(
     "given",
-    [{"status": "lost"}, {"platform": "myspace"}, {"account_id": "1"}, {"since": "soon"}, {"until": "1969-12-31"},
+    [{"status": "lost"}, {"platform": "myspace"}, {"since": "soon"}, {"until": "1969-12-31"},
+     {"account_id": "1"}, {"account_id": "{0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9}"},
      {"limit": "0"}, {"limit": "101"}, {"limit": "ten"}],
 )  # fmt: skip
 def test_a_wrong_filter_is_named(client, given):

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
@@ -132,6 +133,18 @@ def test_ids_have_one_canonical_form(platform: Platform) -> None:
     for each in on_file(platform.key, "posts"):
         for post_id in each.ids:
             assert platform.normalize_post_id(post_id, account) == post_id
+
+
+NUMBER = re.compile(r"(?<![A-Za-z0-9.-])[1-9][0-9]{4,}(?![A-Za-z0-9.-])")
+
+
+def test_an_id_that_is_a_number_has_no_leading_zeros(platform: Platform) -> None:
+    account = account_of(platform.key, {})
+    own = account.network_unique_id
+    assert platform.normalize_account_id(NUMBER.sub(r"0\g<0>", own)) == own
+    for each in on_file(platform.key, "posts"):
+        for post_id in each.ids:
+            assert platform.normalize_post_id(NUMBER.sub(r"0\g<0>", post_id), account) == post_id
 
 
 @pytest.mark.parametrize("odd", ["", " ", "\x00", "x" * 5000, "https://example.com/", "'; --", "१२३४५", "-1", "1\n"])

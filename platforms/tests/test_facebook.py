@@ -286,6 +286,8 @@ def test_no_shares_is_zero_only_where_the_node_answered() -> None:
         ("102030_405060", "102030_405060"),
         ("102030_1", "102030_1"),
         ("777888", "777888"),
+        ("0102030_0405060", "102030_405060"),
+        ("https://www.facebook.com/reel/0777888/", "777888"),
         ("https://www.facebook.com/acme/posts/405060", f"{PAGE}_405060"),
         ("https://www.facebook.com/acme/posts/a-title/405060/?ref=x", f"{PAGE}_405060"),
         ("https://m.facebook.com/story.php?story_fbid=405060&id=102030", f"{PAGE}_405060"),

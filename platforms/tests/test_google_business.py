@@ -270,7 +270,16 @@ def test_a_refresh_is_refused_or_fails(answer: Any, error: type[Exception]) -> N
 FULL = "accounts/111/locations/1234567890/localPosts/987"
 
 
-@pytest.mark.parametrize("given", [FULL, "locations/1234567890/localPosts/987", "localPosts/987", "987"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        FULL,
+        "accounts/0111/locations/01234567890/localPosts/987",
+        "locations/1234567890/localPosts/987",
+        "localPosts/987",
+        "987",
+    ],
+)
 def test_a_post_is_named_in_full(given: str) -> None:
     assert GBP.normalize_post_id(given, account_of("google_business", {})) == FULL
 

@@ -322,6 +322,8 @@ def test_an_activity_is_no_post(given: str) -> None:
 
 def test_the_author_tells_members_and_pages_apart() -> None:
     assert LINKEDIN.normalize_account_id("https://www.linkedin.com/company/123/") == "urn:li:organization:123"
+    assert LINKEDIN.normalize_account_id("urn:li:organization:0123") == "urn:li:organization:123"
+    assert LINKEDIN.normalize_account_id("urn:li:person:0012") == "urn:li:person:0012"
     assert LINKEDIN.normalize_account_id("urn:li:person:AbC_1-2") == "urn:li:person:AbC_1-2"
     with pytest.raises(ValueError, match="expected urn:li:person"):
         LINKEDIN.normalize_account_id("123")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from postfuze.api.problems import Problem
 
 logger = logging.getLogger(__name__)
 
+PIECE = 64 * 1024
 KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate", "Vary")
 
 
@@ -33,6 +35,7 @@ class ApiMiddleware:
         except Exception:
             logger.exception("Unhandled: %s %s", request.method, request.path_info)
             response = Problem("internal").response()
+        discard_rest(request)
         return finish(request, response)
 
 
@@ -80,6 +83,15 @@ def read_chunks(request: HttpRequest) -> None:
         raise Problem("payload_too_large")
     request._stream = BytesIO(body)
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def discard_rest(request: HttpRequest) -> None:
+    """Gunicorn closes a connection that it called alive when more than a little of a body is left unread."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        return
+    with suppress(OSError):  # whoever left needs no connection
+        while request.read(PIECE):
+            pass
 
 
 def as_promised(response: HttpResponse) -> HttpResponse:

@@ -1,6 +1,5 @@
 """What all viewsets of an organization's things have in common."""
 
-import re
 import uuid
 from typing import Any
 
@@ -10,9 +9,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from postfuze.api import ids
 from postfuze.api.problems import Problem
-
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 class OrganizationViewSet(GenericViewSet):
@@ -55,6 +53,7 @@ class OrganizationViewSet(GenericViewSet):
 
 def as_uuid(value: str | uuid.UUID) -> uuid.UUID:
     """The id in a path; one that is no UUID names nothing."""
-    if not UUID.fullmatch(str(value)):
-        raise Problem("not_found")
-    return uuid.UUID(str(value))
+    try:
+        return ids.parse(value)
+    except ValueError:
+        raise Problem("not_found") from None

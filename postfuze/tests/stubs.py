@@ -8,13 +8,13 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpResponse
 from django.urls import include, path
-from django_filters import rest_framework as filters
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from postfuze.api.filters import StrictFilterSet
+from postfuze.api.ids import IdField, IdFilter
 from postfuze.api.pagination import KeysetPagination
 from postfuze.api.problems import Problem
 from postfuze.api.serializers import StrictModelSerializer, StrictSerializer
@@ -48,7 +48,7 @@ class StubAuthentication(BaseAuthentication):
 
 
 class TargetSerializer(StrictSerializer):
-    account_id = serializers.UUIDField()
+    account_id = IdField()
 
 
 class ThingSerializer(StrictSerializer):
@@ -95,7 +95,7 @@ class UserSerializer(StrictModelSerializer):
 
 
 class UserFilterSet(StrictFilterSet):
-    token = filters.UUIDFilter(field_name="username")
+    token = IdFilter(field_name="username")
     since = TimeFilter(field_name="date_joined", lookup_expr="gte")
 
     class Meta:

@@ -8,9 +8,22 @@ from postfuze.api.times import parse
 pytestmark = pytest.mark.django_db
 
 
+ONE = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("token", "x"), ("token", ""), ("since", "soon"), ("since", "1969-01-01"), ("since", ""), ("since", " ")],
+    [
+        ("token", "x"),
+        ("token", ""),
+        ("token", f"{{{ONE}}}"),
+        ("token", f"urn:uuid:{ONE}"),
+        ("token", ONE.replace("-", "")),
+        ("since", "soon"),
+        ("since", "1969-01-01"),
+        ("since", ""),
+        ("since", " "),
+    ],
 )
 def test_a_malformed_parameter_is_named(api: Any, problem: Any, name: str, value: str) -> None:
     body = problem(api.get("/api/v1/users", {name: value}), 400, "validation_failed")

@@ -132,6 +132,30 @@ def test_a_chunked_body_is_read_and_limited(problem: Any) -> None:
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({"HTTP_AUTHORIZATION": ""}, 401),
+        ({"PATH_INFO": "/api/v1/nothing"}, 404),
+        ({"REQUEST_METHOD": "PUT"}, 405),
+        ({"HTTP_HOST": "a b"}, 400),
+        ({}, 400),
+    ],
+)
+def test_no_early_answer_leaves_a_body_unread(environ: dict[str, str], status: int) -> None:
+    body = io.BytesIO(b"x" * 1024 * 1024)
+    response = answer(**{"wsgi.input": body, "CONTENT_LENGTH": str(1024 * 1024), **environ})
+    assert (response.status_code, body.read()) == (status, b"")
+
+
+@pytest.mark.usefixtures("api")
+def test_a_body_over_the_limit_is_left_unread() -> None:
+    body = io.BytesIO(b"x" * (1024 * 1024 + 1))
+    assert answer(**{"wsgi.input": body, "CONTENT_LENGTH": str(1024 * 1024 + 1)}).status_code == 413
+    assert body.tell() == 0
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize(
     ("content_type", "status"),
     [
         ("application/json; charset=hex", 201),

@@ -1,3 +1,5 @@
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
@@ -41,3 +43,21 @@ def test_a_time_goes_out_as_text_and_comes_in_as_text_or_number() -> None:
     schemas = generate()["components"]["schemas"]
     assert schemas["Thing"]["properties"]["at"] == {"type": "string", "format": "date-time"}
     assert [kind["type"] for kind in schemas["ThingRequest"]["properties"]["at"]["oneOf"]] == ["string", "number"]
+
+
+def choices(node: Any) -> Iterator[list[Any]]:
+    """Every `oneOf` within a document."""
+    if isinstance(node, dict):
+        yield from ([node["oneOf"]] if isinstance(node.get("oneOf"), list) else [])
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from choices(value)
+
+
+def test_no_choice_takes_what_another_one_is_there_for() -> None:
+    found = list(choices(json.loads(schema.document())))
+    assert found and {} not in [choice for each in found for choice in each]  # which null fits, too: two are not one
+
+
+def test_what_an_account_lacks_is_declared_null_or_an_object() -> None:
+    properties = json.loads(schema.document())["components"]["schemas"]["AccountMetrics"]["properties"]
+    assert properties["metrics"]["type"] == properties["raw"]["type"] == ["object", "null"]

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 URL = "/api/v1/things"
 
 
@@ -13,6 +15,21 @@ def test_every_unknown_or_read_only_field_is_named_along_with_the_others(api: An
         "targets.0.account_id": "Must be a valid UUID.",
         "targets.0.more": "Unknown field.",
     }
+
+
+ONE = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9"
+
+
+@pytest.mark.parametrize("given", [5, True, 1.5, None, [], {}, ONE.replace("-", ""), f"{{{ONE}}}", f"urn:uuid:{ONE}"])
+def test_an_id_in_a_body_has_the_usual_form_of_a_uuid(api: Any, problem: Any, given: Any) -> None:
+    body = {"name": "a", "targets": [{"account_id": given}]}
+    [error] = problem(api.post(URL, body), 400, "validation_failed")["errors"]
+    assert error["field"] == "targets.0.account_id"
+
+
+def test_an_id_in_a_body_may_have_any_case(api: Any) -> None:
+    made = api.post(URL, {"name": "a", "targets": [{"account_id": ONE.upper()}]}).json()
+    assert made["targets"] == [{"account_id": ONE}]
 
 
 def test_a_time_in_a_body_is_read_and_written_as_everywhere(api: Any, problem: Any) -> None:
