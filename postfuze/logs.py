@@ -86,7 +86,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},  # our tasks tell their outcomes themselves
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
-            "urllib3": {"level": "WARNING"},
+            "urllib3": {"level": "CRITICAL"},  # its warnings show addresses with tokens in them
         },
     }
 

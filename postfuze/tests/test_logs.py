@@ -88,3 +88,9 @@ def test_a_worker_and_beat_log_what_the_level_says_as_every_process_does(level: 
     ours = [each for each in found if each["logger"] == "accounts.tasks"]
     assert [each["message"] for each in ours] == expected
     assert all(each["request_id"] == "abc" for each in ours if each["message"] == "outcome")
+
+
+def test_a_worker_keeps_addresses_of_platforms_with_tokens_in_them_out_of_its_log() -> None:
+    body = "import platforms.transport; from postfuze.celery import app; app.log.setup();"
+    printed, _ = logged(f"{body} print(logging.getLogger('urllib3.connection').getEffectiveLevel())")
+    assert printed == f"{logging.CRITICAL}\n"
