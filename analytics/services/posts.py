@@ -41,7 +41,10 @@ class Identity:
 
 
 def find_repeated(identity: Identity) -> Post | None:
-    """The post that a repeated `external_ref` or `Idempotency-Key` names; Conflict if they name different ones."""
+    """The post that a repeated `external_ref` or `Idempotency-Key` names, and that both name from then on.
+
+    Conflict if they name different ones.
+    """
     alive = Post.objects.filter(organization_id=identity.organization_id, mode=identity.mode, deleted_at=None)
     found = {
         post.pk: post
